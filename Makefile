@@ -1,0 +1,44 @@
+# Everything runs in its own virtual environment with exact versions; nothing else is needed first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check bench clean setup
+
+help:
+	@echo "make demo   fix the bug in examples/ with a real model, end to end"
+	@echo "make test   run the tests"
+	@echo "make check  format, lint, types and tests: what CI runs"
+	@echo "make bench  measure the runtime and the sandbox on this machine"
+	@echo "make clean  remove the virtual environment and caches (models stay in RNJ_HOME)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rnj-agent needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python3-venv is missing: apt-get install -y python3-venv"; exit 2; }
+	@echo "Installing exact versions from constraints.txt into $(VENV) …" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python examples/demo.py
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/rnj-agent bench sandbox
+	$(BIN)/rnj-agent bench runtime
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,1 @@
+"""The agent: one loop that yields events, and everyone who consumes them."""

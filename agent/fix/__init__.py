@@ -1,0 +1,1 @@
+"""Issue in, verified patch out: sources, workspace, verification and application."""

@@ -1,0 +1,1 @@
+"""Every word the model reads, as files, loaded through importlib.resources."""

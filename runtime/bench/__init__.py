@@ -1,0 +1,1 @@
+"""Measurements of the runtime, printed as ratios beside a rival."""

@@ -1,0 +1,1 @@
+"""Where commands run: the Sandbox protocol and its implementations."""

@@ -1,0 +1,1 @@
+"""What the model may call: bash first, then edit and submit."""
