@@ -1,0 +1,153 @@
+"""The configuration tree: what a person may set, its bounds and its defaults.
+
+Where values come from, and in which order, is ``config_layers``; nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rnj_agent.agent.errors import ConfigError
+from rnj_agent.agent.presets import BUNDLED, PRESETS, Preset
+
+ProtocolChoice = Literal["auto", "tools", "text"]
+SandboxKind = Literal["auto", "docker", "bubblewrap", "host"]
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _expand_home(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str | Path) else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_expand_home)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ModelSettings(_Section):
+    name: str = ""
+    """As the server knows it. Empty: the bundled default, or the only model that a server has."""
+    endpoint: str = BUNDLED
+    """A named endpoint or a base URL."""
+    protocol: ProtocolChoice = "auto"
+    """``tools``: native tool calls; ``text``: a thought and one bash block a turn."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    max_tokens: PositiveInt = 2048
+    """Of one reply."""
+    context_window: PositiveInt | None = None
+    """Tokens, prompt and reply together. None: what the server says."""
+    timeout_s: PositiveFloat = 3600.0
+    """One model call, prefill included: minutes are normal on a CPU."""
+    connect_timeout_s: PositiveFloat = 10.0
+    num_retries: Annotated[int, Field(ge=0)] = 5
+    """Of a call that failed before its first token."""
+
+
+class EndpointSettings(_Section):
+    base_url: str
+    """With the ``/v1``; empty for the bundled runtime."""
+    api_key_env: str = ""
+    """The *name* of the environment variable that holds the key. Keys are never kept in files."""
+
+
+class LimitSettings(_Section):
+    steps: PositiveInt = 50
+    time_s: PositiveFloat = 3600.0
+    """Wall time of a run."""
+    tokens: PositiveInt = 2_000_000
+    """Prompt and completion tokens of a run, cached ones included."""
+    format_errors: PositiveInt = 4
+    """Malformed replies in a row."""
+    command_timeout_s: PositiveFloat = 120.0
+
+
+class SandboxSettings(_Section):
+    kind: SandboxKind = "auto"
+    """``auto``: Docker if an engine answers, else bubblewrap. ``host`` is no sandbox at all."""
+    image: str = ""
+    """Docker image; empty: our default image."""
+    network: bool = False
+    memory_gib: PositiveFloat = 4.0
+    num_pids: PositiveInt = 512
+    num_cpus: PositiveFloat | None = None
+    """None: all that the machine has."""
+    disk_gib: PositiveFloat = 8.0
+
+
+class FixSettings(_Section):
+    test_cmd: str = ""
+    """Run in the sandbox before and after; its success is what *verified* means."""
+
+
+class PathSettings(_Section):
+    state: UserPath = Field(default_factory=lambda: platformdirs.user_state_path("rnj-agent"))
+    """Sessions and crash logs. (Models and images: ``RNJ_HOME``, in the environment only, because
+    the runtime reads it too.)"""
+
+
+def _preset_endpoints() -> dict[str, EndpointSettings]:
+    return {
+        name: EndpointSettings(base_url=preset.base_url, api_key_env=preset.api_key_env)
+        for name, preset in PRESETS.items()
+    }
+
+
+class Config(_Section):
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    endpoints: Mapping[str, EndpointSettings] = Field(default_factory=_preset_endpoints)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    fix: FixSettings = Field(default_factory=FixSettings)
+    paths: PathSettings = Field(default_factory=PathSettings)
+
+
+class ResolvedEndpoint(_Section):
+    """Where requests go."""
+
+    name: str
+    """Of the named endpoint, or the URL itself."""
+    base_url: str
+    api_key_env: str
+    is_bundled: bool
+
+    @property
+    def preset(self) -> Preset | None:
+        """What is known about servers of this kind."""
+        return PRESETS.get(self.name)
+
+
+def resolve_endpoint(config: Config) -> ResolvedEndpoint:
+    """Look ``model.endpoint`` up among the named endpoints, or take it as a base URL.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    wanted = config.model.endpoint
+    if wanted in config.endpoints:
+        found = config.endpoints[wanted]
+        return ResolvedEndpoint(
+            name=wanted,
+            base_url=found.base_url.rstrip("/"),
+            api_key_env=found.api_key_env,
+            is_bundled=wanted == BUNDLED and not found.base_url,
+        )
+    if wanted.startswith(("http://", "https://")):
+        return ResolvedEndpoint(
+            name=wanted, base_url=wanted.rstrip("/"), api_key_env="RNJ_API_KEY", is_bundled=False
+        )
+    raise ConfigError(
+        f"There is no endpoint named '{wanted}'.",
+        hint=f"known: {', '.join(config.endpoints)}; or give a base URL such as "
+        "http://127.0.0.1:8000/v1",
+    )
