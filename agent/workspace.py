@@ -1,0 +1,69 @@
+"""The Workspace protocol: what a run works on, and who says that a submission is good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from rnj_agent.agent.events import Event
+
+Emit: TypeAlias = Callable[[Event], None]
+"""Records and shows one event. Quick; never raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What became of a submission."""
+
+    accepted: bool
+    feedback: str = ""
+    """What the model is told where it is not accepted: the evidence, in few lines."""
+    verified: bool | None = None
+    """Whether the test command passed; None where none is given."""
+
+
+class Workspace(Protocol):
+    """The repository under repair, or nothing at all."""
+
+    @property
+    def needs_patch(self) -> bool:
+        """Whether the run is after a patch; if not, a reply without a call is the answer."""
+        ...
+
+    async def review(self, emit: Emit) -> Review:
+        """Judge what stands in the sandbox now.
+
+        Called when the model submits, and once more when a run ended otherwise with a patch.
+        Announces a test run with ``VerificationStarted`` and ``VerificationFinished`` through
+        ``emit``; if it is cancelled between the two, the loop emits the second.
+
+        Raises:
+            SandboxError: the sandbox is gone.
+        """
+        ...
+
+    async def collect(self) -> str:
+        """The unified diff against what the user saw; empty where nothing changed.
+
+        Called once, at the end, whatever the reason. A failure becomes part of the run's detail.
+
+        Raises:
+            SandboxError: the files cannot be read out.
+            RnjError: the patch is not one that could be applied.
+        """
+        ...
+
+
+class NoWorkspace:
+    """A task that needs no patch: the model's reply is the result."""
+
+    @property
+    def needs_patch(self) -> bool:
+        return False
+
+    async def review(self, emit: Emit) -> Review:
+        return Review(accepted=True)
+
+    async def collect(self) -> str:
+        return ""
