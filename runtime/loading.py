@@ -1,0 +1,107 @@
+"""Everything that serving or measuring a model needs, from one path on disk.
+
+Not here: where models come from (``hub.py``), how weights are read (``weights/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rnj_agent.runtime.chat_template import ChatTemplate, load_chat_template
+from rnj_agent.runtime.config import ModelConfig
+from rnj_agent.runtime.engine import Engine
+from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.kv_cache import KVCache
+from rnj_agent.runtime.machine import available_memory_bytes, num_physical_cores
+from rnj_agent.runtime.models import load_model
+from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
+from rnj_agent.runtime.weights.checkpoint import open_checkpoint
+
+DEFAULT_CONTEXT = 32_768
+"""Tokens, where the model's window is larger and nobody asked for more."""
+MIN_CONTEXT = 2_048
+"""Tokens below which a default window is not worth starting with."""
+RESERVE_BYTES = 512 * 2**20
+"""For activations, the tokenizer and the rest of the process."""
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    path: Path
+    engine: Engine
+    tokenizer: Tokenizer
+    chat_template: ChatTemplate
+    max_token_bytes: int
+    """Of the longest token: a bound on how much text a prompt can be."""
+    summary: str
+    """One line for the person who started it."""
+
+
+def load(
+    path: Path, *, context: int | None, progress: Callable[[int, int], None] | None = None
+) -> LoadedModel:
+    """Load a checkpoint with its tokenizer and template.
+
+    Args:
+        path: a GGUF file, or a folder in Hugging Face's form.
+        context: tokens of prompt and reply together; None chooses.
+        progress: called with (done, total) while weights are read; may raise to stop.
+
+    Raises:
+        CheckpointError, TokenizerError, TemplateError: the files are broken or unknown.
+        EngineError: the machine has not the memory for it, with the figures.
+    """
+    torch.set_num_threads(num_physical_cores())
+    checkpoint = open_checkpoint(path)
+    dtype = torch.bfloat16
+    capacity = choose_context(checkpoint.config, context=context, weights_bytes=0, dtype=dtype)
+    tokenizer = load_tokenizer(path)
+    chat_template = load_chat_template(path)
+    model = load_model(checkpoint, dtype=dtype, device="cpu", progress=progress)
+    kv_cache = KVCache(checkpoint.config, capacity=capacity, dtype=dtype, device="cpu")
+    engine = Engine(model, kv_cache=kv_cache, eos_ids=tokenizer.eos_ids)
+    return LoadedModel(
+        path=path,
+        engine=engine,
+        tokenizer=tokenizer,
+        chat_template=chat_template,
+        max_token_bytes=max(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)),
+        summary="",
+    )
+
+
+def choose_context(
+    config: ModelConfig, *, context: int | None, weights_bytes: int, dtype: torch.dtype
+) -> int:
+    """Tokens of KV cache: what was asked for, else what the model, the default and memory allow.
+
+    Raises:
+        EngineError: the model, or the window that was asked for, does not fit the memory.
+    """
+    available = available_memory_bytes() - weights_bytes - RESERVE_BYTES
+    per_token = kv_bytes_per_token(config, dtype)
+    wanted = context or min(config.max_position_embeddings, DEFAULT_CONTEXT)
+    fitting = available // per_token
+    if wanted <= fitting:
+        return wanted
+    if context is None and fitting >= MIN_CONTEXT:
+        return fitting
+    needed = weights_bytes + RESERVE_BYTES + (context or MIN_CONTEXT) * per_token
+    raise EngineError(
+        f"Not enough memory: {needed / GIB:.1f} GiB are needed ({weights_bytes / GIB:.1f} for "
+        f"the weights, {per_token / 1024:.0f} KiB for each of {context or MIN_CONTEXT} tokens of "
+        f"context), {available_memory_bytes() / GIB:.1f} GiB are available.",
+        hint="Close other programs, ask for less with --context, or take a smaller model.",
+    )
+
+
+def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
+    """Keys and values of all layers for one token."""
+    per_layer = 2 * config.num_key_value_heads * config.head_dim * dtype.itemsize
+    return config.num_hidden_layers * per_layer

@@ -1,0 +1,195 @@
+"""The server process: binds the port, answers /health, loads the model, serves, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
+from rnj_agent.runtime.server.options import ServeOptions
+from rnj_agent.runtime.server.ready_file import (
+    ServerRecord,
+    process_start_time,
+    remove_record,
+    write_record,
+)
+
+if TYPE_CHECKING:  # they import torch, which takes seconds: the port is bound first
+    from starlette.types import ASGIApp
+
+    from rnj_agent.runtime.server.service import ServedModel, Service
+
+EXIT_USAGE = 2
+"""The options cannot be, or the port is taken."""
+EXIT_NO_MODEL = 5
+"""The model is missing, broken, or too large for this machine."""
+
+GRACEFUL_SHUTDOWN_S = 5
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve until a signal, an idle exit or a failed load; returns the exit code."""
+    try:
+        options.check()
+        listener = _listen(options.host, options.port)
+    except RnjRuntimeError as exc:
+        _say(f"error: {exc.message} {exc.hint}")
+        return EXIT_USAGE
+    api_key = options.api_key
+    if api_key is None and options.ready_file is not None:
+        api_key = secrets.token_urlsafe(32)
+    with listener:
+        port: int = listener.getsockname()[1]
+        _say(f"listening on http://{options.host}:{port}/v1")
+        with _ready_file(options, port, api_key or ""):
+            return asyncio.run(_serve(options, listener, api_key))
+
+
+async def _serve(options: ServeOptions, listener: socket.socket, api_key: str | None) -> int:
+    from rnj_agent.runtime.server.app import build_app
+    from rnj_agent.runtime.server.service import Service
+
+    service = Service(model_name=_model_name(options.model), aliases=frozenset({options.model}))
+    server = _Server(build_app(service, api_key=api_key), service, options.idle_exit_s)
+    loading = asyncio.create_task(_load(options, service, server))
+    await server.serve(sockets=[listener])
+    server.stopping.set()
+    return await loading
+
+
+async def _load(options: ServeOptions, service: Service, server: _Server) -> int:
+    """Load the model beside the running server; returns the exit code."""
+    progress = _LoadProgress(service, server.stopping)
+    try:
+        service.model = await asyncio.to_thread(_load_model, options, progress)
+    except RnjRuntimeError as exc:
+        if server.stopping.is_set():
+            return 0
+        _say(f"error: {exc.message} {exc.hint}")
+        server.should_exit = True
+        return EXIT_NO_MODEL
+    _say(f"ready: {service.model_name}, {service.model.max_model_len} tokens of context")
+    return 0
+
+
+def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
+    from rnj_agent.runtime.hub import resolve
+    from rnj_agent.runtime.loading import load
+    from rnj_agent.runtime.server.service import ServedModel
+
+    loaded = load(resolve(options.model), context=options.context, progress=progress)
+    _say(loaded.summary)
+    return ServedModel(loaded)
+
+
+class _LoadProgress:
+    """Tells /health and the terminal how far loading is, and ends it when the server stops."""
+
+    def __init__(self, service: Service, stopping: threading.Event) -> None:
+        self._service = service
+        self._stopping = stopping
+        self._next_tenth = 0
+
+    def __call__(self, num_done: int, num_total: int) -> None:
+        if self._stopping.is_set():
+            raise EngineError("Loading was cancelled.")
+        self._service.progress = num_done / max(1, num_total)
+        if self._service.progress * 10 >= self._next_tenth:
+            self._next_tenth = int(self._service.progress * 10) + 1
+            _say(f"loading {self._service.model_name}: {self._service.progress:.0%}")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ended also by idleness, and quick to end: running replies are cancelled."""
+
+    def __init__(self, app: ASGIApp, service: Service, idle_exit_s: float | None) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,  # longer than clients keep their pooled connections
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        )
+        super().__init__(config)
+        self.stopping = threading.Event()
+        self._service = service
+        self._idle_exit_s = idle_exit_s
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._idle_exit_s is not None and self._service.activity.idle_s > self._idle_exit_s:
+            _say(f"nobody asked for {self._idle_exit_s:g} s: exiting")
+            return True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.stopping.set()
+        if self._service.model is not None:
+            await asyncio.to_thread(self._service.model.scheduler.close)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End cleanly with code 0: uvicorn's own handler would raise the signal again."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as exc:
+        listener.close()
+        raise EngineError(
+            f"Cannot serve on {host}:{port}: {exc.strerror or exc}.",
+            hint="Choose another one with --port, or --port 0 for any free one.",
+        ) from exc
+    return listener
+
+
+@contextlib.contextmanager
+def _ready_file(options: ServeOptions, port: int, api_key: str) -> Generator[None, None, None]:
+    """Tell port and key while the server runs."""
+    if options.ready_file is None:
+        yield
+        return
+    record = ServerRecord(
+        pid=os.getpid(),
+        start_time=process_start_time(os.getpid()),
+        port=port,
+        api_key=api_key,
+        model=options.model,
+        context=options.context,
+    )
+    write_record(options.ready_file, record)
+    try:
+        yield
+    finally:
+        remove_record(options.ready_file, pid=record.pid)
+
+
+def _model_name(model: str) -> str:
+    """A catalogue name as it is; of a path, the file's name without its ending."""
+    path = Path(model)
+    return path.name.removesuffix(".gguf") if path.exists() else model
+
+
+def _say(line: str) -> None:
+    print(line.strip(), file=sys.stderr, flush=True)
