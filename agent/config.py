@@ -65,11 +65,11 @@ class LimitSettings(_Section):
     steps: PositiveInt = 50
     time_s: PositiveFloat = 3600.0
     """Wall time of a run."""
-    tokens: PositiveInt = 2_000_000
-    """Prompt and completion tokens of a run, cached ones included."""
+    tokens: PositiveInt | None = None
+    """Prompt and completion tokens of a run, cached ones included. None: no bound."""
     format_errors: PositiveInt = 4
     """Malformed replies in a row."""
-    command_timeout_s: PositiveFloat = 120.0
+    command_timeout_s: PositiveFloat = 60.0
 
 
 class SandboxSettings(_Section):

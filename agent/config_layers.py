@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnj_agent.agent.config import Config
+from rnj_agent.agent.config import Config, LimitSettings
 from rnj_agent.agent.config_files import (
     Setting,
     find_repository_file,
@@ -120,15 +120,20 @@ def _overlay_repository(merged: _Merged, settings: Iterable[Setting], user_file:
             )
         # Compared after validation, so that a limit written as "9999" is no way around.
         proposed = _validate({**merged, setting.key: setting}).limits
-        name = setting.key[1]
-        if setting.key[0] == "limits" and getattr(proposed, name) > getattr(trusted, name):
+        if setting.key[0] == "limits" and _raises(proposed, trusted, setting.key[1]):
             warnings.append(
                 f"{setting.origin}: a repository may only lower '{dotted(setting.key)}'; "
-                f"it stays at {getattr(trusted, name):g}."
+                f"it stays at {getattr(trusted, setting.key[1]):g}."
             )
         else:
             merged[setting.key] = setting
     return warnings
+
+
+def _raises(proposed: LimitSettings, trusted: LimitSettings, name: str) -> bool:
+    bound: float | None = getattr(trusted, name)
+    value: float | None = getattr(proposed, name)
+    return bound is not None and (value is None or value > bound)
 
 
 def _from_environ(environ: Mapping[str, str]) -> list[Setting]:

@@ -1,0 +1,174 @@
+"""From configuration to a model that can be asked: endpoint, key, server's facts, client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import openai
+
+from rnj_agent.agent.config import ModelSettings, ResolvedEndpoint
+from rnj_agent.agent.errors import ModelError, ModelRequestError, ModelUnavailableError
+from rnj_agent.agent.model import ModelInfo
+from rnj_agent.agent.model_client import OpenAIModel
+from rnj_agent.agent.model_failures import FAILURES, Destination, translate
+from rnj_agent.agent.server_probe import ServerFacts, ServerProbe, choose_model, root_of
+from rnj_agent.agent.token_count import EstimatingCounter, ServerCounter, TokenCounter
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+DEFAULT_CONTEXT_WINDOW: Final = 8192
+"""Tokens, where neither the person nor the server says: small enough for most servers."""
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    model: OpenAIModel
+    warnings: tuple[str, ...]
+    """One line each, for the person."""
+
+
+def api_key_for(endpoint: ResolvedEndpoint, environ: Mapping[str, str] | None = None) -> str | None:
+    """The key from the environment; None where there is none and the server may need none.
+
+    Raises:
+        ModelRequestError: a public endpoint without its key.
+    """
+    environ = os.environ if environ is None else environ
+    name = endpoint.api_key_env
+    key = environ.get(name) if name else None
+    if not key and name and endpoint.preset and not is_loopback(endpoint.base_url):
+        raise ModelRequestError(
+            f"{endpoint.preset.title} needs a key, and {name} is not set.",
+            hint=f"export {name}=…",
+        )
+    return key or None
+
+
+def is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+async def connect(
+    endpoint: ResolvedEndpoint, settings: ModelSettings, *, api_key: str | None
+) -> Connected:
+    """Ask the server what it is and return the model.
+
+    Raises:
+        ModelError: nothing answers, the key is refused, or which model is meant is not clear.
+    """
+    client = _client(endpoint, settings, api_key)
+    try:
+        return await _connect(client, endpoint, settings)
+    except BaseException:
+        await client.close()
+        raise
+
+
+async def _connect(
+    client: AsyncOpenAI, endpoint: ResolvedEndpoint, settings: ModelSettings
+) -> Connected:
+    probe = ServerProbe(client, base_url=endpoint.base_url)
+    try:
+        rows = await probe.list_models()
+    except FAILURES as exc:
+        raise translate(exc, _destination(endpoint, settings, settings.name, ())) from exc
+    listed = tuple(str(row["id"]) for row in rows if row.get("id"))
+    name = choose_model(settings.name, listed)
+    if not name:
+        raise _unclear_model(endpoint, listed)
+    facts = await probe.facts(rows, name)
+    counter = _counter(client, facts, name, endpoint.base_url)
+    window = settings.context_window or facts.context_window or DEFAULT_CONTEXT_WINDOW
+    model = OpenAIModel(
+        client,
+        info=ModelInfo(
+            name=name,
+            endpoint=without_credentials(endpoint.base_url),
+            context_window=window,
+            exact_counts=counter.exact,
+        ),
+        settings=settings,
+        destination=_destination(endpoint, settings, name, listed),
+        counter=counter,
+    )
+    return Connected(model=model, warnings=_warnings(settings, facts, name))
+
+
+def _client(
+    endpoint: ResolvedEndpoint, settings: ModelSettings, api_key: str | None
+) -> AsyncOpenAI:
+    timeout = openai.Timeout(settings.timeout_s, connect=settings.connect_timeout_s)
+    return openai.AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=api_key or "no-key",
+        max_retries=0,  # retries are ours, so that the person sees them
+        timeout=timeout,
+        # A proxy from the environment is for the outside, not for this machine's own servers.
+        http_client=openai.DefaultAsyncHttpxClient(
+            timeout=timeout, trust_env=not is_loopback(endpoint.base_url)
+        ),
+    )
+
+
+def _counter(client: AsyncOpenAI, facts: ServerFacts, model: str, base_url: str) -> TokenCounter:
+    if facts.dialect is None:
+        return EstimatingCounter()
+    return ServerCounter(client, model=model, root_url=root_of(base_url), dialect=facts.dialect)
+
+
+def _destination(
+    endpoint: ResolvedEndpoint, settings: ModelSettings, model: str, listed: tuple[str, ...]
+) -> Destination:
+    preset, url = endpoint.preset, without_credentials(endpoint.base_url)
+    return Destination(
+        title=f"{preset.title} at {url}" if preset else url,
+        model=model,
+        api_key_env=endpoint.api_key_env,
+        start_hint=preset.start_hint if preset else "",
+        missing_model_hint=preset.missing_model_hint if preset else "",
+        known_models=listed,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _unclear_model(endpoint: ResolvedEndpoint, listed: tuple[str, ...]) -> ModelError:
+    title = endpoint.preset.title if endpoint.preset else endpoint.base_url
+    if len(listed) == 0:
+        hint = endpoint.preset.missing_model_hint if endpoint.preset else ""
+        return ModelUnavailableError(
+            f"{title} lists no models, so which one is meant is not clear.",
+            hint=hint.format(model="NAME") or "--model NAME",
+        )
+    shown = ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "")
+    return ModelUnavailableError(
+        f"{title} has {len(listed)} models: {shown}.", hint=f"--model {listed[0]}"
+    )
+
+
+def _warnings(settings: ModelSettings, facts: ServerFacts, name: str) -> tuple[str, ...]:
+    warnings = list(facts.warnings)
+    window, wanted = facts.context_window, settings.context_window
+    if facts.model_names and name not in facts.model_names:
+        warnings.append(
+            f"the server does not list '{name}', only {', '.join(facts.model_names[:4])}"
+        )
+    if wanted and window and wanted > window:
+        warnings.append(f"model.context_window is {wanted}, but the server says {window}")
+    if not wanted and not window:
+        warnings.append(
+            f"the server does not say its window: assuming {DEFAULT_CONTEXT_WINDOW} tokens "
+            "(set model.context_window)"
+        )
+    return tuple(warnings)
