@@ -1,0 +1,130 @@
+"""Run one call: ask for leave, let the tool work, have a submission reviewed, watch for loops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rnj_agent.agent import feedback
+from rnj_agent.agent.approval import Approve, grade_call
+from rnj_agent.agent.clock import StepClock
+from rnj_agent.agent.ending import Ending
+from rnj_agent.agent.event_stream import EventStream
+from rnj_agent.agent.events import ToolCallFinished, ToolCallStarted, ToolOutputDelta
+from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.limits import Limits, Spent
+from rnj_agent.agent.messages import ToolCall
+from rnj_agent.agent.review import review
+from rnj_agent.agent.workspace import Workspace
+from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.sandbox.errors import SandboxError
+from rnj_agent.tools.base import Tool, ToolContext, ToolResult
+
+_MAX_SHOWN_CHARS = 256 * 1024
+"""Of one call's live output in events; a flood stays in the sandbox."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRunner:
+    tools: Mapping[str, Tool]
+    sandbox: Sandbox
+    workspace: Workspace
+    limits: Limits
+    approve: Approve
+    stream: EventStream
+    spent: Spent
+    guard: LoopGuard
+
+    async def run(
+        self, call: ToolCall, repaired: tuple[str, ...], clock: StepClock
+    ) -> Ending | None:
+        """Run the call and tell the model; an Ending where the run is over with it."""
+        self.stream.emit(ToolCallStarted(call=call, repaired=repaired))
+        result = ToolResult(content=feedback.INTERRUPTED, is_error=True)
+        started_s = time.monotonic()
+        try:
+            outcome, ending = await clock.tools(self._outcome(call))
+            result, stuck = self._guarded(call, outcome)
+            return ending or stuck
+        finally:
+            self.stream.emit(
+                ToolCallFinished(
+                    call_id=call.id,
+                    content=result.content,
+                    is_error=result.is_error,
+                    exit_code=result.exit_code,
+                    duration_s=time.monotonic() - started_s,
+                )
+            )
+
+    async def _outcome(self, call: ToolCall) -> tuple[ToolResult, Ending | None]:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            self.spent.num_format_errors += 1
+            return _error(feedback.unknown_tool(call.name, self.tools)), None
+        self.spent.num_format_errors = 0
+        if (await self.approve(call, grade_call(call))).startswith("reject"):
+            return _error(feedback.REJECTED), None
+        result = await self._use(tool, call)
+        if result.submission is None:
+            return result, None
+        return await self._submit(result, result.submission)
+
+    async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:
+        context = ToolContext(
+            sandbox=self.sandbox,
+            on_output=_OutputTap(call.id, self.stream).show,
+            timeout_s=self.limits.command_timeout_s,
+        )
+        try:
+            return await tool.run(call.arguments, context)
+        except SandboxError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the edge: a tool's bug is a result, not a crash
+            return _error(f"{call.name} failed inside: {type(exc).__name__}: {exc}")
+
+    async def _submit(
+        self, result: ToolResult, submission: str
+    ) -> tuple[ToolResult, Ending | None]:
+        verdict = await review(self.workspace, self.stream.emit)
+        if verdict.accepted:
+            detail = "the model submitted"
+        elif self.spent.num_rejections < self.limits.max_rejections:
+            self.spent.num_rejections += 1
+            return _error(verdict.feedback), None
+        else:
+            detail = f"the model submitted again after {self.spent.num_rejections} rejections"
+        return result, Ending("submitted", detail, submission, verdict.verified)
+
+    def _guarded(self, call: ToolCall, result: ToolResult) -> tuple[ToolResult, Ending | None]:
+        verdict = self.guard.observe(f"{call.name} {call.arguments}", result.content)
+        if verdict.nudge:
+            result = replace(result, content=f"{result.content}\n{verdict.nudge}")
+        return result, stuck(verdict.num_repeats) if verdict.stop else None
+
+
+def stuck(num_repeats: int) -> Ending:
+    return Ending("loop", f"the same was done {num_repeats} times with the same result")
+
+
+def _error(content: str) -> ToolResult:
+    return ToolResult(content=content, is_error=True)
+
+
+class _OutputTap:
+    """Shows a command's output as it comes, up to a bound."""
+
+    def __init__(self, call_id: str, stream: EventStream) -> None:
+        self._call_id = call_id
+        self._stream = stream
+        self._num_left = _MAX_SHOWN_CHARS
+
+    def show(self, text: str) -> None:
+        if not text or self._num_left <= 0:
+            return
+        shown = text[: self._num_left]
+        self._num_left -= len(shown)
+        if self._num_left <= 0:
+            shown += "\n[more output follows that is not shown live]\n"
+        self._stream.emit(ToolOutputDelta(call_id=self._call_id, text=shown))

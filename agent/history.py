@@ -1,0 +1,62 @@
+"""The messages that the model is sent, as a fold over events. Nothing else writes them.
+
+So what a session file replays to is what the model saw, by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rnj_agent.agent.events import (
+    ContextCompacted,
+    Event,
+    MessageFinished,
+    Protocol,
+    RunStarted,
+    ToolCallFinished,
+)
+from rnj_agent.agent.messages import Message, ToolMessage, UserMessage
+
+
+class History:
+    """Appended to; only ``ContextCompacted`` changes what stands, and only results of calls."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.results: dict[str, int] = {}
+        """Where the result of each call stands, oldest first."""
+        self._protocol: Protocol = "tools"
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._protocol = event.protocol
+            case MessageFinished():
+                self.messages.append(event.message)
+            case ToolCallFinished():
+                self.results[event.call_id] = len(self.messages)
+                self.messages.append(self._result(event.call_id, event.content))
+            case ContextCompacted():
+                self.messages = self.with_results(event.replaced)
+            case _:
+                pass  # shown to people, not to the model
+
+    def with_results(self, replaced: Iterable[tuple[str, str]]) -> list[Message]:
+        """The messages as they would be with other contents for some calls' results."""
+        messages = list(self.messages)
+        for call_id, content in replaced:
+            messages[self.results[call_id]] = self._result(call_id, content)
+        return messages
+
+    def _result(self, call_id: str, content: str) -> Message:
+        if self._protocol == "text":
+            return UserMessage(content=content)
+        return ToolMessage(tool_call_id=call_id, content=content)
+
+
+def history(events: Iterable[Event]) -> list[Message]:
+    """The messages that stand after ``events``."""
+    fold = History()
+    for event in events:
+        fold.apply(event)
+    return fold.messages

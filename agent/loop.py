@@ -1,0 +1,209 @@
+"""The agent's loop: a task goes in, events come out.
+
+It knows no UI, no repository and no particular model. How one step goes: ``agent.step``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import rnj_agent
+from rnj_agent.agent import events
+from rnj_agent.agent.approval import Approve, allow_all
+from rnj_agent.agent.calls import CallRunner
+from rnj_agent.agent.closing import Closing
+from rnj_agent.agent.context import ContextWindow
+from rnj_agent.agent.ending import Ending, ending_of
+from rnj_agent.agent.errors import SessionError
+from rnj_agent.agent.event_stream import EventStream, Recorder
+from rnj_agent.agent.events import Event, MessageFinished, RunFinished, RunStarted
+from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.limits import Limits, Spent, exceeded
+from rnj_agent.agent.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from rnj_agent.agent.model import Model
+from rnj_agent.agent.protocols import CallProtocol, TextProtocol, ToolsProtocol
+from rnj_agent.agent.step import Stepper
+from rnj_agent.agent.task import Task
+from rnj_agent.agent.workspace import NoWorkspace, Workspace
+from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.tools.base import Tool
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class AgentLoop:
+    """One run at a time. The sandbox is entered, and left, by the caller."""
+
+    model: Model
+    tools: Sequence[Tool]
+    sandbox: Sandbox
+    workspace: Workspace = field(default_factory=NoWorkspace)
+    protocol: events.Protocol = "tools"
+    limits: Limits = field(default_factory=Limits)
+    approve: Approve = allow_all
+    recorder: Recorder | None = None
+    """Where the session is kept; closed after RunFinished. None: nowhere."""
+    _phase: asyncio.Task[Any] | None = field(default=None, init=False)
+
+    async def run(self, task: Task) -> AsyncIterator[Event]:
+        """Yield the run's events; the last one, and only that one, is RunFinished.
+
+        A cancelled consumer still gets the remaining events, then its CancelledError. Closing the
+        iterator early ends the run; what follows is recorded, though not seen.
+        """
+        stream = EventStream(self.recorder)
+        driver = asyncio.create_task(self._drive(task, stream))
+        cancelled: list[asyncio.CancelledError] = []
+        try:
+            while (event := await self._next(stream, cancelled)) is not None:
+                yield event
+                stream.consumed_one()
+        finally:
+            if not driver.done():
+                self.interrupt()
+                await asyncio.wait([driver])
+        if cancelled:
+            raise cancelled[0]
+
+    async def _next(
+        self, stream: EventStream, cancelled: list[asyncio.CancelledError]
+    ) -> Event | None:
+        try:
+            return await stream.next()
+        except asyncio.CancelledError as error:
+            if cancelled:
+                raise
+            cancelled.append(error)
+            self.interrupt()
+            return await stream.next()
+
+    def interrupt(self) -> None:
+        """End the run soon and in order. A second time: without waiting for the patch either."""
+        if self._phase is not None:
+            self._phase.cancel()
+
+    async def _drive(self, task: Task, stream: EventStream) -> None:
+        """Produce all events of the run, whatever happens."""
+        started_s, spent = time.monotonic(), Spent()
+        stream.emit(self._run_started(task))
+        for event in task.prelude:
+            stream.emit(event)
+        stream.emit(MessageFinished(message=SystemMessage(content=task.system_prompt)))
+        stream.emit(MessageFinished(message=UserMessage(content=task.user_message)))
+
+        closing = Closing(await self._in_order(self._steps(stream, spent)))
+        failure = await self._in_order(closing.close(self.workspace, stream.emit))
+        words = last_words(stream.history.messages)
+        duration_s = time.monotonic() - started_s
+        stream.emit(_run_finished(closing, failure, words, spent, duration_s))
+        with suppress(SessionError):  # the run's detail tells it
+            stream.sync()
+        stream.close()
+
+    async def _in_order(self, work: Coroutine[Any, Any, T]) -> T | Ending:
+        """The work's result, or as a value what stopped it: nothing escapes from here."""
+        phase = self._phase = asyncio.create_task(work)
+        try:
+            await asyncio.wait([phase])
+        except asyncio.CancelledError:  # the event loop is shutting down
+            phase.cancel()
+            await asyncio.wait([phase])
+        if phase.cancelled():
+            return Ending("interrupted", "stopped before it was done")
+        error = phase.exception()
+        return phase.result() if error is None else ending_of(error)
+
+    async def _steps(self, stream: EventStream, spent: Spent) -> Ending:
+        """Step until something ends the run."""
+        stepper = self._stepper(stream, spent)
+        wall = asyncio.timeout(self.limits.max_wall_s)
+        ending: Ending | None = None
+        try:
+            async with wall:
+                while ending is None:
+                    stream.sync()
+                    await stream.consumed()
+                    ending = exceeded(spent, self.limits) or await stepper.step()
+        except TimeoutError:
+            if not wall.expired():
+                raise
+            ending = Ending("time_limit", f"reached the limit of {self.limits.max_wall_s:,.0f} s")
+        return ending
+
+    def _stepper(self, stream: EventStream, spent: Spent) -> Stepper:
+        protocol = self._call_protocol()
+        guard = LoopGuard()
+        return Stepper(
+            model=self.model,
+            protocol=protocol,
+            limits=self.limits,
+            needs_patch=self.workspace.needs_patch,
+            stream=stream,
+            spent=spent,
+            guard=guard,
+            context=ContextWindow(
+                self.model, protocol.schemas, stream, self.limits.max_reply_tokens
+            ),
+            calls=CallRunner(
+                tools={tool.name: tool for tool in self.tools if tool.name in protocol.tool_names},
+                sandbox=self.sandbox,
+                workspace=self.workspace,
+                limits=self.limits,
+                approve=self.approve,
+                stream=stream,
+                spent=spent,
+                guard=guard,
+            ),
+        )
+
+    def _call_protocol(self) -> CallProtocol:
+        if self.protocol == "text":
+            return TextProtocol(self.tools)
+        return ToolsProtocol(self.tools, bash_blocks=self.workspace.needs_patch)
+
+    def _run_started(self, task: Task) -> RunStarted:
+        info = self.model.info
+        return RunStarted(
+            session_id=task.session_id,
+            task=task.text,
+            cwd=task.cwd,
+            model=info.name,
+            endpoint=info.endpoint,
+            context_window=info.context_window,
+            protocol=self.protocol,
+            sandbox=self.sandbox.info.kind,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=rnj_agent.__version__,
+        )
+
+
+def last_words(messages: Sequence[Message]) -> str:
+    """What the model said last, without its calls."""
+    said = (message.content for message in messages[::-1] if isinstance(message, AssistantMessage))
+    return next(said, "")
+
+
+def _run_finished(
+    closing: Closing, failure: Ending | None, words: str, spent: Spent, duration_s: float
+) -> RunFinished:
+    ending = closing.ending
+    detail = ending.detail if failure is None else f"{ending.detail}; at the end: {failure.detail}"
+    return RunFinished(
+        reason=ending.reason,
+        detail=detail,
+        answer=ending.answer or words,
+        patch=closing.patch,
+        verified=closing.verified,
+        num_steps=spent.num_steps,
+        num_prompt_tokens=spent.num_prompt_tokens,
+        num_cached_tokens=spent.num_cached_tokens,
+        num_completion_tokens=spent.num_completion_tokens,
+        duration_s=duration_s,
+    )

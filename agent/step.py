@@ -1,0 +1,112 @@
+"""One step: one model call and the call that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rnj_agent.agent import feedback
+from rnj_agent.agent.calls import CallRunner, stuck
+from rnj_agent.agent.clock import StepClock
+from rnj_agent.agent.context import ContextWindow
+from rnj_agent.agent.ending import Ending
+from rnj_agent.agent.errors import ContextOverflowError
+from rnj_agent.agent.event_stream import EventStream
+from rnj_agent.agent.events import MessageFinished, Notice, StepFinished, StepStarted
+from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.limits import Limits, Spent
+from rnj_agent.agent.messages import UserMessage
+from rnj_agent.agent.model import Model, ModelRequest
+from rnj_agent.agent.protocols.base import CallProtocol
+from rnj_agent.agent.reply import Reply, ReplyReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepper:
+    """Everything that one run's steps share."""
+
+    model: Model
+    protocol: CallProtocol
+    limits: Limits
+    needs_patch: bool
+    stream: EventStream
+    spent: Spent
+    guard: LoopGuard
+    context: ContextWindow
+    calls: CallRunner
+
+    async def step(self) -> Ending | None:
+        """Ask the model and do what it says; an Ending where the run is over with it."""
+        clock = StepClock()
+        num_prompt_tokens = await clock.model(self.context.fit())
+        if isinstance(num_prompt_tokens, Ending):
+            return num_prompt_tokens
+        with self._opened(num_prompt_tokens, clock):
+            reply = await self._ask(num_prompt_tokens, clock)
+            if reply is None or reply.call is None:
+                return self._without_call(reply)
+            return await self.calls.run(reply.call, reply.repaired, clock)
+
+    @contextmanager
+    def _opened(self, num_prompt_tokens: int, clock: StepClock) -> Generator[None]:
+        self.spent.num_steps += 1
+        step = self.spent.num_steps
+        exact = self.model.info.exact_counts
+        self.stream.emit(StepStarted(step=step, num_prompt_tokens=num_prompt_tokens, exact=exact))
+        try:
+            yield
+        finally:
+            self.stream.emit(
+                StepFinished(
+                    step=step, model_s=clock.model_s, tools_s=clock.tools_s, own_s=clock.own_s
+                )
+            )
+
+    async def _ask(self, num_prompt_tokens: int, clock: StepClock) -> Reply | None:
+        """The model's reply, in the history; None where the server has no room for the prompt."""
+        reader = ReplyReader(self.protocol, self.stream)
+        request = ModelRequest(
+            messages=tuple(self.stream.history.messages),
+            tools=self.protocol.schemas,
+            max_tokens=self.context.reply_tokens,
+            temperature=self.guard.temperature,
+        )
+        try:
+            await reader.read(self.model, request, clock)
+        except ContextOverflowError as error:
+            self.context.overflowed()
+            self.stream.emit(Notice(level="warning", text=error.message))
+            return None
+        finally:
+            usage = reader.usage(num_prompt_tokens)
+            self.spent.num_prompt_tokens += usage.num_prompt_tokens
+            self.spent.num_cached_tokens += usage.num_cached_tokens
+            self.spent.num_completion_tokens += usage.num_completion_tokens
+            self.stream.emit(usage)
+        reply = reader.reply(f"call{self.spent.num_steps:05d}")
+        self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
+        return reply
+
+    def _without_call(self, reply: Reply | None) -> Ending | None:
+        """A reply without a call is the answer, or a mistake that the model is told of."""
+        if reply is None:
+            return None
+        content = reply.message.content
+        if not (self.needs_patch or reply.broken) and content.strip():
+            was_cut = reply.finish_reason == "length"
+            detail = "the answer reached its length limit" if was_cut else "the model answered"
+            return Ending("answered", detail, content)
+        self.spent.num_format_errors += 1
+        told = self._correction(reply)
+        verdict = self.guard.observe(content, told)
+        told = f"{told} {verdict.nudge}".rstrip()
+        self.stream.emit(MessageFinished(message=UserMessage(content=told)))
+        return stuck(verdict.num_repeats) if verdict.stop else None
+
+    def _correction(self, reply: Reply) -> str:
+        if reply.finish_reason == "length":
+            return feedback.cut_reply(self.context.reply_tokens)
+        if reply.broken:
+            return feedback.broken_call(reply.broken)
+        return self.protocol.ask_for_call(empty=not reply.message.content.strip())
