@@ -6,7 +6,7 @@ A repository can make git start programs: hooks (as files, and since git 2.54 as
 ``gpg.program``, ``credential.helper``, ``alias.*``, and all of them through ``include.path``;
 ``core.worktree`` points the rest at another folder. Turning keys off one by one forgets the next
 one, so git never reads the repository's config here: it works on a temporary git directory of our
-own with three lines of config, whose objects, refs and excludes are links to the real ones. The
+own with a few lines of config, whose objects, refs and excludes are links to the real ones. The
 hooks folder is not linked. System and global config are left out as well, since a planted
 .gitattributes can call for a filter that is defined there.
 
@@ -174,6 +174,7 @@ def _write_config(folder: Path, formats: Mapping[str, str]) -> None:
         f"repositoryformatversion = {1 if formats else 0}",
         "bare = false",
         "logAllRefUpdates = true",
+        "splitIndex = false",  # a shared half written beside this config would be lost with it
     ]
     if formats:
         lines.append("[extensions]")

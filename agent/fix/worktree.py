@@ -21,8 +21,10 @@ from rnj_agent.agent.fix.apply import (
     FileState,
     PatchConflictError,
     ReadFile,
+    compute_changes,
 )
 from rnj_agent.agent.fix.binary_patch import MAX_CONTENT_BYTES
+from rnj_agent.agent.fix.patch import FilePatch
 from rnj_agent.agent.fix.repository import has_symlinked_parent
 
 
@@ -49,6 +51,18 @@ def read_worktree(root: Path) -> ReadFile:
         return FileState(mode=mode, content=(root / path).read_bytes())
 
     return read
+
+
+def apply_patch(root: Path, files: Sequence[FilePatch]) -> tuple[Change, ...]:
+    """Write the patch into the working tree at ``root``.
+
+    Raises:
+        PatchConflictError: the files changed since they were copied; nothing was written.
+        WorkspaceError: the disk refuses; nothing was written.
+    """
+    changes = compute_changes(files, read_worktree(root))
+    write_changes(root, changes)
+    return changes
 
 
 def write_changes(root: Path, changes: Sequence[Change]) -> None:

@@ -18,11 +18,11 @@ from rnj_agent.agent.errors import WorkspaceError
 from rnj_agent.agent.fix.apply import FileState, PatchConflictError, ReadFile, compute_changes
 from rnj_agent.agent.fix.binary_patch import apply_delta
 from rnj_agent.agent.fix.patch import PatchError, parse_patch
-from rnj_agent.agent.fix.worktree import read_worktree, write_changes
+from rnj_agent.agent.fix.worktree import apply_patch
 
 
 def _apply(root: Path, patch: str) -> None:
-    write_changes(root, compute_changes(parse_patch(patch), read_worktree(root)))
+    apply_patch(root, parse_patch(patch))
 
 
 def _read_tree(root: Path) -> dict[str, tuple[str, bytes]]:
