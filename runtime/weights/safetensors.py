@@ -55,7 +55,7 @@ class SafetensorsCheckpoint:
 
     def _open_shard(self, file: Path, expected: frozenset[str]) -> None:
         try:
-            # safetensors checks that the header is sound and that the data it describes is all there
+            # safetensors checks that the header is sound and that the data it describes is there
             shard = cast("Any", safe_open(file, framework="pt"))
             names = cast("list[str]", list(shard.keys()))
             for name in names:

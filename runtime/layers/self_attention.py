@@ -1,0 +1,80 @@
+"""The attention layer: projections, normalised and rotated heads, cache, attention.
+
+T new tokens, H query heads, K key/value heads, D head size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rnj_agent.runtime.config import LayerType, ModelConfig
+from rnj_agent.runtime.kv_cache import KVCache
+from rnj_agent.runtime.layers.attention import VisibleKeys, attend
+from rnj_agent.runtime.layers.layernorm import RMSNorm
+from rnj_agent.runtime.layers.linear import Linear
+from rnj_agent.runtime.layers.rotary_embedding import Rotation, rotate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardContext:
+    """What all layers of one forward pass share."""
+
+    kv_cache: KVCache
+    rotations: Mapping[LayerType, Rotation]
+    visible_keys: Mapping[LayerType, VisibleKeys]
+
+
+class SelfAttention:
+    """One layer's attention.
+
+    Args:
+        config: sizes and scales.
+        layer: which cache buffers and which layer type.
+        qkv_proj: q, k and v as one projection, in this order.
+        o_proj: back to the hidden size.
+        q_norm: of each query head before its rotation; None: none.
+        k_norm: likewise of key heads.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        layer: int,
+        *,
+        qkv_proj: Linear,
+        o_proj: Linear,
+        q_norm: RMSNorm | None = None,
+        k_norm: RMSNorm | None = None,
+    ) -> None:
+        self.config = config
+        self.layer = layer
+        self.layer_type: LayerType = config.layer_types[layer]
+        self.qkv_proj = qkv_proj
+        self.o_proj = o_proj
+        self.q_norm = q_norm
+        self.k_norm = k_norm
+
+    def __call__(self, x: Tensor, context: ForwardContext) -> Tensor:
+        """[T, hidden] to the same."""
+        config, cache = self.config, context.kv_cache
+        heads = self.qkv_proj(x).view(len(x), -1, config.head_dim)
+        num_kv_heads = config.num_key_value_heads
+        queries, keys, values = heads.split(
+            (config.num_attention_heads, num_kv_heads, num_kv_heads), dim=1
+        )
+        rotation = context.rotations[self.layer_type]
+        queries = rotate(self.q_norm(queries) if self.q_norm else queries, rotation)
+        keys = rotate(self.k_norm(keys) if self.k_norm else keys, rotation)
+        cache.write(self.layer, keys.transpose(0, 1), values.transpose(0, 1))
+        attended = attend(
+            queries,
+            cache.keys[self.layer],
+            cache.values[self.layer],
+            context.visible_keys[self.layer_type],
+            scale=config.attention_scale,
+            softcap=config.attn_logit_softcapping,
+        )
+        return self.o_proj(attended)
