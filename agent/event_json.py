@@ -1,0 +1,41 @@
+"""Events to JSON lines and back: the form in which sessions are kept and ``--json`` speaks."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from rnj_agent.agent.errors import SessionError
+from rnj_agent.agent.events import Event
+
+
+def event_to_json(event: Event) -> str:
+    """One line, without its line break. Halves of split characters become ``?``."""
+    line = json.dumps(asdict(event), ensure_ascii=False, separators=(",", ":"))
+    return line.encode("utf-8", "replace").decode("utf-8")
+
+
+def event_from_json(line: str | bytes) -> Event:
+    """The event of one line.
+
+    Raises:
+        SessionError: the line is no event of this version.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter().validate_json(line)
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        place = ".".join(map(str, problem["loc"])) or "line"
+        raise SessionError(f"not an event: {place}: {problem['msg']}") from exc
+
+
+@functools.cache
+def _adapter() -> Any:
+    """Made on first use: the schema takes longer to build than a short command runs."""
+    from pydantic import Field, TypeAdapter
+
+    return TypeAdapter(Annotated[Event, Field(discriminator="kind")])

@@ -1,0 +1,45 @@
+"""Shape a command's output for a model with a small window: clean, bounded, and never silently cut.
+
+Numbers: 10,000 characters whole, else the first and last 5,000, as mini-SWE-agent does, which is
+what Rnj-1's published agent score was measured with.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_CHARS = 10_000
+_SIDE_CHARS = MAX_CHARS // 2
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links
+    r"|\x1b[@-_]"
+)
+_OVERWRITTEN = re.compile(r"[^\r\n]*\r(?!\n)(?=[^\r\n])")
+"""What a progress bar printed before it returned to the start of its line."""
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def clean(output: str) -> str:
+    """What a person would have seen at the end: no escape codes, no overwritten progress."""
+    output = _ESCAPES.sub("", output).replace("\r\n", "\n")
+    output = _OVERWRITTEN.sub("", output)
+    return _UNPRINTABLE.sub("�", output.replace("\r", "\n"))
+
+
+def is_long(output: str) -> bool:
+    """Whether the model will not see all of it."""
+    return len(output) > MAX_CHARS
+
+
+def shorten(output: str, full_path: str) -> str:
+    """Head and tail of a long output, with what is left out and where to read it.
+
+    Args:
+        output: cleaned text, longer than ``MAX_CHARS``.
+        full_path: where the whole of it lies, readable by commands; empty if nowhere.
+    """
+    head, tail = output[:_SIDE_CHARS], output[-_SIDE_CHARS:]
+    num_gone = len(output) - len(head) - len(tail)
+    where = f"; all of it is in {full_path}" if full_path else ""
+    return f"{head}\n[{num_gone:,} characters left out here{where}]\n{tail}"
