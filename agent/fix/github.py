@@ -145,11 +145,12 @@ def _client(host: str, token: str | None) -> httpx.Client:
     # An issue that was moved is answered with its new address; httpx drops the token on the way
     # to another host.
     return httpx.Client(
-        base_url=_api_base(host), headers=headers, timeout=_TIMEOUT_S, follow_redirects=True
+        base_url=api_base(host), headers=headers, timeout=_TIMEOUT_S, follow_redirects=True
     )
 
 
-def _api_base(host: str) -> str:
+def api_base(host: str) -> str:
+    """Where the REST API of a GitHub host is."""
     if override := os.environ.get(API_VARIABLE):
         return override
     if host == "github.com":

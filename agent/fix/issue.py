@@ -41,7 +41,7 @@ class Issue:
     def render(self) -> str:
         """The issue as the model reads it."""
         parts = [self.body]
-        if not self.body.startswith(self.title):
+        if self.source == "github":  # elsewhere the title is the body's first line
             parts.insert(0, self.title)
         parts += _render_comments(self.comments, self.num_comments)
         return "\n\n".join(part for part in parts if part)
