@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnj_agent.agent.ending import Ending
+from rnj_agent.agent.events import UsageUpdated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Spent:
     num_format_errors: int = 0
     """In a row."""
     num_rejections: int = 0
+
+    def add(self, usage: UsageUpdated) -> None:
+        self.num_prompt_tokens += usage.num_prompt_tokens
+        self.num_cached_tokens += usage.num_cached_tokens
+        self.num_completion_tokens += usage.num_completion_tokens
 
 
 def exceeded(spent: Spent, limits: Limits) -> Ending | None:

@@ -166,7 +166,8 @@ class AgentLoop:
     def _call_protocol(self) -> CallProtocol:
         if self.protocol == "text":
             return TextProtocol(self.tools)
-        return ToolsProtocol(self.tools, bash_blocks=self.workspace.needs_patch)
+        blocks = "accepted" if self.workspace.needs_patch else "prose"
+        return ToolsProtocol(self.tools, bash_blocks=blocks)
 
     def _run_started(self, task: Task) -> RunStarted:
         info = self.model.info

@@ -129,8 +129,13 @@ class ReplyReader:
             finish_reason=self._finish_reason,
         )
 
-    def usage(self, num_prompt_tokens: int) -> UsageUpdated:
-        """Counts and times of this reply; pieces stand for tokens where the server told none."""
+    def usage(self, num_prompt_tokens: int) -> UsageUpdated | None:
+        """Counts and times of this reply; pieces stand for tokens where the server told none.
+
+        None where nothing came of the request.
+        """
+        if self._usage is None and self._num_pieces == 0:
+            return None
         now = time.monotonic()
         first_s = self._first_s or now
         known = self._usage

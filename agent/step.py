@@ -79,11 +79,9 @@ class Stepper:
             self.stream.emit(Notice(level="warning", text=error.message))
             return None
         finally:
-            usage = reader.usage(num_prompt_tokens)
-            self.spent.num_prompt_tokens += usage.num_prompt_tokens
-            self.spent.num_cached_tokens += usage.num_cached_tokens
-            self.spent.num_completion_tokens += usage.num_completion_tokens
-            self.stream.emit(usage)
+            if (usage := reader.usage(num_prompt_tokens)) is not None:
+                self.spent.add(usage)
+                self.stream.emit(usage)
         reply = reader.reply(f"call{self.spent.num_steps:05d}")
         self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
         return reply

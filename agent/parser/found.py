@@ -14,6 +14,8 @@ class FoundCall:
     name: str
     arguments: str
     """JSON text of an object."""
+    is_block: bool = False
+    """Whether it is a plain bash block."""
     repaired: tuple[str, ...] = ()
     """What had to be mended, in words; empty for a call in the form that was asked for."""
 

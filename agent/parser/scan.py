@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from rnj_agent.agent.parser.decode import decode, to_json, value_end
 from rnj_agent.agent.parser.found import BrokenCall, FoundCall
@@ -45,6 +46,10 @@ _EMPTY_TAGS = re.compile(r"<tool_call>.*?</tool_call>", re.DOTALL)
 _MAY_END_A_CALL = re.compile(r"[`>}\]]")
 
 
+BashBlocks: TypeAlias = Literal["asked", "accepted", "prose"]
+"""What a plain bash block is: the form asked for, a stray form of a call, or no call at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Prose:
     """What looked like a call is none; scanning goes on behind it."""
@@ -55,7 +60,7 @@ class _Prose:
 class CallScanner:
     """Feed it the pieces of one reply; it tells when the first call is complete."""
 
-    def __init__(self, tools: ToolNames, *, bash_blocks: bool) -> None:
+    def __init__(self, tools: ToolNames, *, bash_blocks: BashBlocks) -> None:
         self.text = ""
         self._tools = tools
         self._bash_blocks = bash_blocks
@@ -119,14 +124,18 @@ class CallScanner:
         body = self.text[opener.end() : max(body_end, opener.end())]
         if self._opener.match(body.lstrip()):  # a call in a bash fence
             return _Prose(opener.end())
-        if not self._bash_blocks or "bash" not in self._tools or not body.strip():
+        if self._bash_blocks == "prose" or "bash" not in self._tools or not body.strip():
             return _Prose(end)
         return FoundCall(
             start=opener.start(),
             end=end,
             name="bash",
             arguments=to_json({"command": body.strip("\r\n")}),
-            repaired=("a bash block", *(() if close else ("no end",))),
+            is_block=True,
+            repaired=(
+                *(("a bash block",) if self._bash_blocks == "accepted" else ()),
+                *(() if close else ("no end",)),
+            ),
         )
 
     def _read_json(

@@ -28,14 +28,14 @@ class TextProtocol:
         self.tool_names = first_arguments([tool for tool in tools if tool.name == "bash"])
 
     def scanner(self) -> CallScanner:
-        return CallScanner(self.tool_names, bash_blocks=True)
+        return CallScanner(self.tool_names, bash_blocks="asked")
 
     def message(
         self, text: str, found: FoundCall, call: ToolCall, reasoning: str
     ) -> AssistantMessage:
         content = text[: found.end]
         command = json.loads(found.arguments).get("command")
-        if "a bash block" not in found.repaired and isinstance(command, str):
+        if not found.is_block and isinstance(command, str):
             content = f"{text[: found.start]}```bash\n{command}\n```"
         return AssistantMessage(content=content, reasoning=reasoning)
 

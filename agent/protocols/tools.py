@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rnj_agent.agent import events, feedback
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
 from rnj_agent.agent.parser.found import FoundCall
-from rnj_agent.agent.parser.scan import CallScanner
+from rnj_agent.agent.parser.scan import BashBlocks, CallScanner
 from rnj_agent.agent.protocols.base import first_arguments
 from rnj_agent.tools.base import Tool, function_schema
 
@@ -21,8 +21,8 @@ class ToolsProtocol:
 
     name: events.Protocol = "tools"
 
-    def __init__(self, tools: Sequence[Tool], *, bash_blocks: bool = True) -> None:
-        """``bash_blocks``: whether a plain ```bash block is a call; in an answer it is prose."""
+    def __init__(self, tools: Sequence[Tool], *, bash_blocks: BashBlocks = "accepted") -> None:
+        """``bash_blocks``: what a plain ```bash block is; in an answer it is prose."""
         self.tool_names = first_arguments(tools)
         self.schemas = tuple(function_schema(tool) for tool in tools)
         self._bash_blocks = bash_blocks
