@@ -1,32 +1,24 @@
 """The configuration tree: what a person may set, its bounds and its defaults.
 
-Where values come from, and in which order, is ``config_layers``; nothing here reads a file.
+Where values come from, and in which order, is ``config_layers``; nothing here reads a file. Folders
+are in the environment only (``RNJ_HOME``: models and images, ``RNJ_STATE``: sessions and crash
+logs), because parts that know no configuration read them too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from rnj_agent.agent.errors import ConfigError
-from rnj_agent.agent.presets import BUNDLED, PRESETS, Preset
+from rnj_agent.agent.presets import BUNDLED, PRESETS
 
 ProtocolChoice = Literal["auto", "tools", "text"]
 SandboxKind = Literal["auto", "docker", "bubblewrap", "host"]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-def _expand_home(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str | Path) else value
-
-
-UserPath = Annotated[Path, BeforeValidator(_expand_home)]
 
 
 class _Section(BaseModel):
@@ -90,12 +82,6 @@ class FixSettings(_Section):
     """Run in the sandbox before and after; its success is what *verified* means."""
 
 
-class PathSettings(_Section):
-    state: UserPath = Field(default_factory=lambda: platformdirs.user_state_path("rnj-agent"))
-    """Sessions and crash logs. (Models and images: ``RNJ_HOME``, in the environment only, because
-    the runtime reads it too.)"""
-
-
 def _preset_endpoints() -> dict[str, EndpointSettings]:
     return {
         name: EndpointSettings(base_url=preset.base_url, api_key_env=preset.api_key_env)
@@ -109,45 +95,3 @@ class Config(_Section):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     fix: FixSettings = Field(default_factory=FixSettings)
-    paths: PathSettings = Field(default_factory=PathSettings)
-
-
-class ResolvedEndpoint(_Section):
-    """Where requests go."""
-
-    name: str
-    """Of the named endpoint, or the URL itself."""
-    base_url: str
-    api_key_env: str
-    is_bundled: bool
-
-    @property
-    def preset(self) -> Preset | None:
-        """What is known about servers of this kind."""
-        return PRESETS.get(self.name)
-
-
-def resolve_endpoint(config: Config) -> ResolvedEndpoint:
-    """Look ``model.endpoint`` up among the named endpoints, or take it as a base URL.
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    wanted = config.model.endpoint
-    if wanted in config.endpoints:
-        found = config.endpoints[wanted]
-        return ResolvedEndpoint(
-            name=wanted,
-            base_url=found.base_url.rstrip("/"),
-            api_key_env=found.api_key_env,
-            is_bundled=wanted == BUNDLED and not found.base_url,
-        )
-    if wanted.startswith(("http://", "https://")):
-        return ResolvedEndpoint(
-            name=wanted, base_url=wanted.rstrip("/"), api_key_env="RNJ_API_KEY", is_bundled=False
-        )
-    raise ConfigError(
-        f"There is no endpoint named '{wanted}'.",
-        hint=f"known: {', '.join(config.endpoints)}; or give a base URL such as "
-        "http://127.0.0.1:8000/v1",
-    )

@@ -34,7 +34,15 @@ REPOSITORY_KEYS: Final = frozenset(
 repository choose where code runs or where the conversation and the keys go."""
 
 OTHER_VARIABLES: Final = frozenset(
-    {"RNJ_HOME", "RNJ_DEBUG", "RNJ_API_KEY", "RNJ_CONFIG", "RNJ_ISA"}
+    {
+        "RNJ_API_KEY",
+        "RNJ_CONFIG",
+        "RNJ_DEBUG",
+        "RNJ_GITHUB_API",
+        "RNJ_HOME",
+        "RNJ_ISA",
+        "RNJ_STATE",
+    }
 )
 """RNJ_* variables that are not keys of the tree."""
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
-from rnj_agent.agent.config import ModelSettings, ResolvedEndpoint
-from rnj_agent.agent.errors import ModelError, ModelRequestError, ModelUnavailableError
+from rnj_agent.agent.config import ModelSettings
+from rnj_agent.agent.endpoint import ResolvedEndpoint, is_loopback, without_credentials
+from rnj_agent.agent.errors import ModelError, ModelUnavailableError
 from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.model_client import OpenAIModel
 from rnj_agent.agent.model_failures import FAILURES, Destination, translate
@@ -24,40 +22,12 @@ if TYPE_CHECKING:
 DEFAULT_CONTEXT_WINDOW: Final = 8192
 """Tokens, where neither the person nor the server says: small enough for most servers."""
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     model: OpenAIModel
     warnings: tuple[str, ...]
     """One line each, for the person."""
-
-
-def api_key_for(endpoint: ResolvedEndpoint, environ: Mapping[str, str] | None = None) -> str | None:
-    """The key from the environment; None where there is none and the server may need none.
-
-    Raises:
-        ModelRequestError: a public endpoint without its key.
-    """
-    environ = os.environ if environ is None else environ
-    name = endpoint.api_key_env
-    key = environ.get(name) if name else None
-    if not key and name and endpoint.preset and not is_loopback(endpoint.base_url):
-        raise ModelRequestError(
-            f"{endpoint.preset.title} needs a key, and {name} is not set.",
-            hint=f"export {name}=…",
-        )
-    return key or None
-
-
-def is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in _LOOPBACK
-
-
-def without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 async def connect(

@@ -6,13 +6,12 @@ shown without its control characters: it must not drive the person's terminal.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import IO, Final, Protocol, assert_never
 
 from rich.console import Console
 from rich.text import Text
 
+from rnj_agent.agent.event_json import event_to_json
 from rnj_agent.agent.events import (
     ContextCompacted,
     Event,
@@ -61,7 +60,7 @@ class JsonRenderer:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        print(json.dumps(dataclasses.asdict(event)), file=self._stream, flush=True)
+        print(event_to_json(event), file=self._stream, flush=True)
 
     def tick(self) -> None:
         """A reader of JSON lines needs no sign of life."""
@@ -76,10 +75,9 @@ class TextRenderer:
     On a terminal a status line shows what is waited for; elsewhere a line now and then does.
     """
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+    def __init__(self, console: Console, *, live: bool = True) -> None:
         self._console = console
-        self._verbose = verbose
-        self._status = StatusLine(console, lambda line: self._line(line, "dim"))
+        self._status = StatusLine(console if live else None, lambda line: self._line(line, "dim"))
         self._at_line_start = True
         self._output = _OutputLines()
 
@@ -175,7 +173,7 @@ class TextRenderer:
                 )
             case VerificationFinished():
                 verdict = "passed" if event.passed else f"failed (exit {event.exit_code})"
-                if self._verbose or not event.passed:
+                if not event.passed:
                     for line in event.output.splitlines()[-_MAX_LINES:]:
                         self._line(f"  {line}", "dim")
                 style = "green" if event.passed else "yellow"

@@ -14,9 +14,12 @@ _HEARTBEAT_S: Final = 30.0
 
 
 class StatusLine:
-    """One wait at a time. ``print_line`` writes a whole line where nothing can be redrawn."""
+    """One wait at a time. ``print_line`` writes a whole line where nothing can be redrawn.
 
-    def __init__(self, console: Console, print_line: Callable[[str], None]) -> None:
+    Without a console (a replay) nothing is shown.
+    """
+
+    def __init__(self, console: Console | None, print_line: Callable[[str], None]) -> None:
         self._console = console
         self._print_line = print_line
         self._status: Status | None = None
@@ -28,7 +31,7 @@ class StatusLine:
         self.stop()
         self._what = what
         self._since = self._last_sign = time.monotonic()
-        if self._console.is_terminal:
+        if self._console is not None and self._console.is_terminal:
             # Twice a second is enough: the cores belong to the model.
             self._status = self._console.status(Text(what, style="dim"), refresh_per_second=2)
             self._status.start()
@@ -41,7 +44,7 @@ class StatusLine:
 
     def tick(self) -> None:
         """Say how long it has been; call it about once a second."""
-        if not self._what:
+        if not self._what or self._console is None:
             return
         now = time.monotonic()
         waited = f"{self._what} … {now - self._since:.0f} s"

@@ -10,24 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-import platformdirs
-
 
 def write_crash_log(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> Path:
     """Write traceback, versions and command line, readable by this user alone.
 
-    The default state folder is used even where a config file names another: reading config may be
-    what crashed.
-
     Raises:
         OSError: the folder or file cannot be written.
     """
     from rnj_agent import __version__
+    from rnj_agent.agent.session import state_dir
 
     now = datetime.now(UTC)
-    folder = platformdirs.user_state_path("rnj-agent") / "crashes"
+    folder = state_dir() / "crashes"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
     lines = [

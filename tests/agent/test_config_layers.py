@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnj_agent.agent.config import Config, LimitSettings, resolve_endpoint
+from rnj_agent.agent.config import Config, LimitSettings
 from rnj_agent.agent.config_keys import REPOSITORY_KEYS, dotted, known_keys, variables
 from rnj_agent.agent.config_layers import LoadedConfig, load_config
+from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.errors import ConfigError
 
 

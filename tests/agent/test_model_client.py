@@ -8,7 +8,8 @@ from contextlib import aclosing
 
 import pytest
 
-from rnj_agent.agent.config import ModelSettings, ResolvedEndpoint
+from rnj_agent.agent.config import ModelSettings
+from rnj_agent.agent.endpoint import ResolvedEndpoint
 from rnj_agent.agent.errors import (
     ContextOverflowError,
     ModelRequestError,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from rnj_agent.agent.config import ModelSettings, ResolvedEndpoint
+from rnj_agent.agent.config import ModelSettings
+from rnj_agent.agent.endpoint import (
+    ResolvedEndpoint,
+    api_key_for,
+    is_loopback,
+    without_credentials,
+)
 from rnj_agent.agent.errors import ModelRequestError, ModelUnavailableError
 from rnj_agent.agent.messages import SystemMessage, UserMessage
 from rnj_agent.agent.model import ModelRequest
 from rnj_agent.agent.model_connection import (
     DEFAULT_CONTEXT_WINDOW,
     Connected,
-    api_key_for,
     connect,
-    is_loopback,
-    without_credentials,
 )
 from rnj_agent.agent.scripted_server import (
     SSE_END,

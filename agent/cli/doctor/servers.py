@@ -1,0 +1,76 @@
+"""Model servers on this machine's usual ports, and the model that a run would use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from rnj_agent.agent.cli.doctor.check import Check
+from rnj_agent.agent.config import Config
+from rnj_agent.agent.endpoint import is_loopback, resolve_endpoint
+from rnj_agent.agent.errors import RnjError
+from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL, PRESETS, Preset
+
+_TIMEOUT_S: Final = 0.3
+
+
+def check_servers() -> list[Check]:
+    """One line for each server that answers; loopback only, nothing is sent elsewhere."""
+    local = [preset for preset in PRESETS.values() if is_loopback(preset.base_url)]
+    answers = asyncio.run(_ask_all(local))
+    return [
+        Check(name="server", status="ok", detail=f"{preset.title} at {preset.base_url}: {listed}")
+        for preset, listed in zip(local, answers, strict=True)
+        if listed
+    ]
+
+
+async def _ask_all(presets: list[Preset]) -> list[str]:
+    import httpx
+
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        return await asyncio.gather(*(_ask(client, preset) for preset in presets))
+
+
+async def _ask(client: Any, preset: Preset) -> str:
+    """What it lists, in words; empty where nothing like a model server answers."""
+    import httpx
+
+    try:
+        response = await client.get(preset.base_url + "/models")
+        if response.status_code in {401, 403}:
+            return f"wants a key ({preset.api_key_env or 'api_key_env'})"
+        rows = response.json()["data"]
+        names = [str(row["id"]) for row in rows]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return ""
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return f"{shown or 'no models'}; use --endpoint {preset.name}"
+
+
+def check_model(config: Config) -> Check:
+    """The model that ``fix`` and ``run`` would use, and whether it is there."""
+    try:
+        endpoint = resolve_endpoint(config)
+    except RnjError as exc:
+        return Check(name="model", status="missing", detail=exc.message, hint=exc.hint)
+    if not endpoint.is_bundled:
+        name = config.model.name or "the model it has"
+        return Check(name="model", status="ok", detail=f"{name} at {endpoint.name}")
+    return _check_bundled(config.model.name or DEFAULT_BUNDLED_MODEL)
+
+
+def _check_bundled(name: str) -> Check:
+    from rnj_agent.runtime.errors import RnjRuntimeError
+    from rnj_agent.runtime.hub import resolve
+
+    try:
+        path = resolve(name)
+    except RnjRuntimeError as exc:
+        return Check(
+            name="model",
+            status="warning",
+            detail=f"{exc.message} (fix and run fetch the default model by themselves)",
+            hint=exc.hint or f"rnj-agent model pull {name}",
+        )
+    return Check(name="model", status="ok", detail=f"{name}, in the bundled runtime, from {path}")

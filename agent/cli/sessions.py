@@ -1,0 +1,90 @@
+"""``rnj-agent sessions``: what was run before, read back from disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from rnj_agent.agent.cli.options import json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnj_agent.agent.events import Event
+    from rnj_agent.agent.session_list import SessionSummary
+
+
+@click.group("sessions")
+def command() -> None:
+    """List and show saved sessions."""
+
+
+@command.command("list")
+@click.option("-n", "--limit", default=20, show_default=True, help="The newest so many; 0: all.")
+@json_option
+def list_command(limit: int, as_json: bool) -> None:
+    """List sessions, newest first."""
+    from rnj_agent.agent.session_list import list_sessions
+
+    sessions = list_sessions()
+    for session in sessions[:limit] if limit else sessions:
+        click.echo(json.dumps(_as_json(session)) if as_json else _line(session))
+    if not sessions:
+        click.echo("No sessions yet.", err=True)
+
+
+@command.command("show")
+@click.argument("session", default="last")
+@click.option("--patch", is_flag=True, help="Only the patch, on stdout.")
+@json_option
+def show_command(session: str, patch: bool, as_json: bool) -> None:
+    """Show a session: SESSION is an id, the beginning or end of one, or `last`."""
+    from rnj_agent.agent.session import read_events
+    from rnj_agent.agent.session_list import find_session
+
+    found = find_session(session)
+    if patch:
+        click.echo(found.finished.patch if found.finished else "", nl=False)
+        return
+    _replay(read_events(found.directory), as_json=as_json)
+    if not as_json:
+        click.echo(f"saved in {found.directory}", err=True)
+
+
+def _replay(events: Iterator[Event], *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from rnj_agent.agent.render import JsonRenderer, TextRenderer
+
+    # A replay is the result here, so it goes to stdout, and waits for nothing.
+    renderer = JsonRenderer(sys.stdout) if as_json else TextRenderer(Console(), live=False)
+    for event in events:
+        renderer(event)
+    renderer.close()
+
+
+def _line(session: SessionSummary) -> str:
+    """Such as ``20261122-101500-a1b2c3  submitted  verified  fix the parser``."""
+    from rnj_agent.agent.wording import printable
+
+    finished, started = session.finished, session.started
+    reason = finished.reason if finished else "unfinished"
+    verified = {True: "verified", False: "unverified", None: ""}[
+        finished.verified if finished else None
+    ]
+    title = printable(started.task.strip().partition("\n")[0])[:60] if started else "?"
+    return f"{session.id}  {reason:14} {verified:10}  {title}"
+
+
+def _as_json(session: SessionSummary) -> dict[str, object]:
+    finished = session.finished
+    return {
+        "id": session.id,
+        "directory": str(session.directory),
+        "started": dataclasses.asdict(session.started) if session.started else None,
+        "finished": dataclasses.asdict(finished) if finished else None,
+    }
