@@ -1,1 +1,73 @@
-"""Every word the model reads, as files, loaded through importlib.resources."""
+"""Every word the model reads before the first step, as files beside this one.
+
+The files are Jinja templates; a name that they use and nobody gives is an error. What is rendered
+here is frozen for a session: it holds no clock, so the prompt's prefix stays the same.
+
+Not here: tool descriptions (``tools/``) and answers to malformed replies (``agent/wording.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal
+
+from jinja2 import Environment, StrictUndefined
+
+IDENTITIES = {"rnj-1": "You are Rnj-1, a model for code by Essential AI."}
+"""By the start of the model's name: what it may say it is. Others go by their own name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceExcerpt:
+    """A file, or its beginning, shown to the model before it asks."""
+
+    path: str
+    text: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueFacts:
+    """What the first message says about an issue and its repository."""
+
+    issue: str
+    workdir: str
+    file_list: Sequence[str]
+    """Paths, as many as fit."""
+    num_files: int
+    excerpts: Sequence[SourceExcerpt] = ()
+    test_command: str = ""
+    test_output: str = ""
+    """What the test command printed before any change, condensed; empty where it passed."""
+
+
+def identity(model: str) -> str:
+    """Who the model is, in one sentence: a small model asked for its name invents one."""
+    name = model.rsplit("/", 1)[-1]
+    for prefix, sentence in IDENTITIES.items():
+        if name.lower().startswith(prefix):
+            return sentence
+    return f"You are {name}."
+
+
+def render_system(*, model: str, protocol: Literal["tools", "text"], needs_patch: bool) -> str:
+    """The system prompt, without the tool schemas that the chat template adds."""
+    return _render(f"system_{protocol}.md", identity=identity(model), needs_patch=needs_patch)
+
+
+def render_fix_task(facts: IssueFacts) -> str:
+    """The first user message of ``fix``."""
+    return _render("task_fix.md", facts=facts)
+
+
+def render_run_task(task: str, *, workdir: str) -> str:
+    """The first user message of ``run``."""
+    return _render("task_run.md", task=task, workdir=workdir)
+
+
+def _render(name: str, **values: object) -> str:
+    source = files("rnj_agent.prompts").joinpath(name).read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(**values).strip()

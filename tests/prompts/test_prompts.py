@@ -1,0 +1,94 @@
+"""The rendered prompts are the product's words: each change of theirs shows in a golden file.
+
+After a wanted change: ``RNJ_UPDATE_GOLDEN=1 python -m pytest tests/prompts``, and read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from rnj_agent import prompts
+from rnj_agent.prompts import (
+    IssueFacts,
+    SourceExcerpt,
+    identity,
+    render_fix_task,
+    render_run_task,
+    render_system,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+FACTS = IssueFacts(
+    issue="# add() subtracts\n\nadd(2, 3) gives -1. Expected: 5.\n",
+    workdir="/workspace",
+    file_list=["calc.py", "test_calc.py"],
+    num_files=40,
+    excerpts=[SourceExcerpt(path="calc.py", text="def add(a, b):\n    return a - b\n", whole=True)],
+    test_command="pytest -q",
+    test_output="FAILED test_calc.py::test_add - assert -1 == 5",
+)
+
+CASES = {
+    "system_tools_fix": lambda: render_system(
+        model="rnj-1-instruct", protocol="tools", needs_patch=True
+    ),
+    "system_tools_run": lambda: render_system(
+        model="EssentialAI/rnj-1-instruct", protocol="tools", needs_patch=False
+    ),
+    "system_text_fix": lambda: render_system(
+        model="qwen2.5-coder-1.5b", protocol="text", needs_patch=True
+    ),
+    "system_text_run": lambda: render_system(
+        model="rnj-1-instruct", protocol="text", needs_patch=False
+    ),
+    "task_fix": lambda: render_fix_task(FACTS),
+    "task_fix_bare": lambda: render_fix_task(
+        IssueFacts(issue="It is slow.", workdir="/workspace", file_list=["a.py"], num_files=1)
+    ),
+    "task_run": lambda: render_run_task("Explain what cli.py does.", workdir="/workspace"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rendered_prompt_is_the_golden_one(name: str) -> None:
+    golden = GOLDEN / f"{name}.txt"
+    rendered = CASES[name]() + "\n"
+    if os.environ.get("RNJ_UPDATE_GOLDEN"):
+        golden.write_text(rendered, encoding="utf-8")
+    assert rendered == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["rnj-1-instruct", "EssentialAI/rnj-1-instruct", "Rnj-1"])
+def test_rnj_is_told_who_made_it(name: str) -> None:
+    assert identity(name) == "You are Rnj-1, a model for code by Essential AI."
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-coder-1.5b", "org/some-model"])
+def test_another_model_goes_by_its_own_name(name: str) -> None:
+    assert identity(name) == f"You are {name.rsplit('/', 1)[-1]}."
+
+
+def test_no_prompt_names_another_vendor() -> None:
+    words = " ".join(render() for render in CASES.values()).lower()
+    assert not any(vendor in words for vendor in ("claude", "gpt", "openai", "anthropic"))
+
+
+def test_system_prompts_are_short_enough_for_small_models() -> None:
+    """About 1,000 tokens are for prompt and tools together; four characters a token is typical."""
+    assert all(len(CASES[name]()) < 2000 for name in CASES if name.startswith("system"))
+
+
+def test_hostile_issue_text_is_data() -> None:
+    """Template syntax in an issue stays as it is."""
+    facts = IssueFacts(issue="{{ 7 * 7 }} {% raw %}", workdir="/w", file_list=[], num_files=0)
+    assert "{{ 7 * 7 }} {% raw %}" in render_fix_task(facts)
+
+
+def test_a_forgotten_value_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        prompts._render("task_run.md", task="x")  # pyright: ignore[reportPrivateUsage]
