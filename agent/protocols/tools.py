@@ -25,7 +25,7 @@ class ToolsProtocol:
         """``bash_blocks``: what a plain ```bash block is; in an answer it is prose."""
         self.tool_names = first_arguments(tools)
         self.schemas = tuple(function_schema(tool) for tool in tools)
-        self._bash_blocks = bash_blocks
+        self._bash_blocks: BashBlocks = bash_blocks
 
     def scanner(self) -> CallScanner:
         return CallScanner(self.tool_names, bash_blocks=self._bash_blocks)
