@@ -16,7 +16,7 @@ import click
 
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.runtime.errors import RnjRuntimeError
-from rnj_agent.sandbox.errors import SandboxError, SandboxStartError, SandboxUnavailableError
+from rnj_agent.sandbox.errors import SandboxError
 
 INTERRUPTED = 130
 
@@ -50,10 +50,8 @@ def describe(error: RnjError | SandboxError | RnjRuntimeError | OSError) -> tupl
     match error:
         case RnjError():
             return error.message, error.hint, error.exit_code
-        case SandboxUnavailableError() | SandboxStartError():
-            return error.message, error.hint or "rnj-agent doctor", 4
         case SandboxError():
-            return error.message, error.hint, 1
+            return error.message, error.hint or "rnj-agent doctor", 4
         case RnjRuntimeError():
             return error.message, error.hint or "rnj-agent doctor", 5
         case OSError():

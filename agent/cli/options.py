@@ -92,6 +92,10 @@ repo_option = click.option(
     help="The repository.  [default: this folder]",
 )
 
+yes_option = click.option(
+    "--yes", is_flag=True, help="With --sandbox host: allow every command without asking."
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON on stdout, one object a line."
 )

@@ -38,7 +38,7 @@ from rnj_agent.sandbox.errors import ImageMissingError, SandboxError, SandboxLos
         (NoPatchError("x"), 3),
         (NoSandboxError("x"), 4),
         (ImageMissingError("x"), 4),
-        (SandboxLostError("x"), 1),
+        (SandboxLostError("x"), 4),
         (ModelUnavailableError("x"), 5),
         (ContextOverflowError("x"), 5),
         (DownloadError("x"), 5),

@@ -1,0 +1,116 @@
+"""The parts of a run, made from configuration: model, limits, loop. Shared by every command and UI.
+
+Sandboxes are opened by ``assembly_sandbox``; what a run works on is its caller's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from rnj_agent.agent import events
+from rnj_agent.agent.approval import Approve, allow_all
+from rnj_agent.agent.config import Config
+from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
+from rnj_agent.agent.limits import Limits
+from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
+from rnj_agent.agent.workspace import NoWorkspace, Workspace
+from rnj_agent.sandbox.base import Sandbox
+
+if TYPE_CHECKING:
+    from rnj_agent.agent.event_stream import Recorder
+    from rnj_agent.agent.loop import AgentLoop
+    from rnj_agent.agent.model import Model
+    from rnj_agent.agent.model_client import OpenAIModel
+
+Say = Callable[[events.Notice], None]
+"""Shows one line to the person while a run is prepared."""
+
+
+def bundled_model_name(config: Config) -> str:
+    """The model that the bundled runtime is to serve."""
+    return config.model.name or DEFAULT_BUNDLED_MODEL
+
+
+def protocol_from(config: Config) -> events.Protocol:
+    """``auto`` is native tool calls: the parser reads the other forms too."""
+    return "tools" if config.model.protocol == "auto" else config.model.protocol
+
+
+def limits_from(config: Config) -> Limits:
+    return Limits(
+        max_steps=config.limits.steps,
+        max_wall_s=config.limits.time_s,
+        max_tokens=config.limits.tokens,
+        max_reply_tokens=config.model.max_tokens,
+        max_format_errors=config.limits.format_errors,
+        command_timeout_s=config.limits.command_timeout_s,
+    )
+
+
+@asynccontextmanager
+async def open_model(config: Config, *, say: Say) -> AsyncGenerator[OpenAIModel]:
+    """Connect to the configured model, starting the bundled runtime where that is meant.
+
+    Raises:
+        ConfigError: the endpoint is not known.
+        ModelError: no such model, nothing answers, or the key is refused.
+    """
+    from rnj_agent.agent.model_connection import connect
+
+    endpoint = resolve_endpoint(config)
+    settings = config.model
+    if endpoint.is_bundled:
+        endpoint, api_key, name = await _start_bundled(endpoint, config, say)
+        settings = settings.model_copy(update={"name": name})
+    else:
+        api_key = api_key_for(endpoint)
+    connected = await connect(endpoint, settings, api_key=api_key)
+    for warning in connected.warnings:
+        say(events.Notice(level="warning", text=warning))
+    try:
+        yield connected.model
+    finally:
+        await connected.model.aclose()
+
+
+async def _start_bundled(
+    endpoint: ResolvedEndpoint, config: Config, say: Say
+) -> tuple[ResolvedEndpoint, str, str]:
+    """Endpoint, key and model name of a server that runs on this machine."""
+    from rnj_agent.agent.local_server import ensure_server
+
+    local = await ensure_server(
+        bundled_model_name(config),
+        context=config.model.context_window,
+        progress=lambda line: say(events.Notice(level="info", text=line)),
+    )
+    return dataclasses.replace(endpoint, base_url=local.base_url), local.api_key, local.model
+
+
+def make_loop(
+    config: Config,
+    *,
+    model: Model,
+    sandbox: Sandbox,
+    workspace: Workspace | None = None,
+    recorder: Recorder | None = None,
+    approve: Approve = allow_all,
+) -> AgentLoop:
+    """The loop with its tools; ``sandbox`` is entered, and left, by the caller."""
+    from rnj_agent.agent.loop import AgentLoop
+    from rnj_agent.tools.toolset import toolset
+
+    workspace = workspace or NoWorkspace()
+    return AgentLoop(
+        model=model,
+        tools=toolset(submit=workspace.needs_patch),
+        sandbox=sandbox,
+        workspace=workspace,
+        protocol=protocol_from(config),
+        limits=limits_from(config),
+        approve=approve,
+        recorder=recorder,
+    )
