@@ -21,7 +21,7 @@ IDENTITIES = {"rnj-1": "You are Rnj-1, a model for code by Essential AI."}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceExcerpt:
-    """A file, or its beginning, shown to the model before it asks."""
+    """A file, or the parts of it that matter, shown to the model before it asks."""
 
     path: str
     text: str
