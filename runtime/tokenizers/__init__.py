@@ -1,0 +1,1 @@
+"""Readers of tokenizer files, and the two encoders behind ``runtime.tokenizer``."""
