@@ -1,0 +1,192 @@
+"""Commands in namespaces made by bubblewrap, without a daemon and without root.
+
+Covered: no network; no file of the host but a read-only system (/usr, its loader's tables,
+certificates) and the Python environments named; no host process, variable or socket; no
+capability and no way to gain one; bounds on the number of processes, the size of a file and the
+data of one process; every command has a pid namespace of its own, whose end ends all in it.
+Where this user is root, commands run as a user number that nothing else on the machine has.
+
+Not covered: holes in the kernel (there is no syscall filter); the memory of all processes
+together, CPUs, and the total size of what is written; before Linux 5.14 the processes of this
+user outside count too; as root inside a container that keeps CAP_SYS_ADMIN from it, processes are
+not counted at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rnj_agent.sandbox.base import SandboxInfo, SandboxLimits
+from rnj_agent.sandbox.bubblewrap_binary import Bubblewrap, find_bubblewrap
+from rnj_agent.sandbox.environment import GIT_CONFIG, sandbox_environment
+from rnj_agent.sandbox.errors import SandboxLostError, SandboxStartError
+from rnj_agent.sandbox.process import LocalProcess, Process
+from rnj_agent.sandbox.python_environments import python_environments, search_path
+from rnj_agent.sandbox.run_dirs import create_run_dir, remove_run_dir
+from rnj_agent.sandbox.shell import ShellSettings
+
+WORKDIR = "/workspace"
+HOME = "/home/agent"
+STATE_DIR = "/var/rnj"
+PRIVATE = {"workspace": WORKDIR, "home": HOME, "state": STATE_DIR, "tmp": "/tmp"}
+"""Directories of the run directory, and where they are in the sandbox."""
+_FIRST_USER = 1_900_000_000
+_NUM_USERS = 100_000_000
+"""User numbers for root's sandboxes: above every range that distributions hand out."""
+_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_READ_ONLY = (
+    "/nix/store",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/certs",
+    "/etc/ca-certificates",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+)
+"""Bound where they exist. Nothing else of /etc is: much of it is the machine's own business."""
+
+
+class BubblewrapBackend:
+    """Implements ``Backend``."""
+
+    def __init__(
+        self,
+        *,
+        limits: SandboxLimits,
+        network: bool = False,
+        extra_read_only: Sequence[Path] = (),
+    ) -> None:
+        self._limits = limits
+        self._network = network
+        self._environments = python_environments()
+        self._read_only = [*self._environments, *extra_read_only]
+        self._bubblewrap: Bubblewrap | None = None
+        self._run_dir: Path | None = None
+        self._prefix: list[str] = []
+
+    @property
+    def info(self) -> SandboxInfo:
+        detail = self._bubblewrap.detail if self._bubblewrap is not None else ""
+        return SandboxInfo(kind="bubblewrap", network=self._network, detail=detail)
+
+    @property
+    def settings(self) -> ShellSettings:
+        limits = self._limits
+        bounds = {
+            "-u": limits.num_pids,
+            "-f": limits.disk_bytes // 1024,
+            "-d": limits.memory_bytes // 1024,
+            "-n": 4096,
+            "-c": 0,
+        }
+        return ShellSettings(
+            workdir=WORKDIR,
+            state_dir=STATE_DIR,
+            output_bytes=limits.output_bytes,
+            ulimit=" ".join(f"{option} {value}" for option, value in bounds.items()),
+        )
+
+    def open(self) -> None:
+        self._bubblewrap = find_bubblewrap()
+        self._run_dir = create_run_dir()
+        user = _FIRST_USER + secrets.randbelow(_NUM_USERS) if self._bubblewrap.as_root else None
+        try:
+            _fill(self._run_dir, user if user is not None else os.geteuid())
+        except OSError as exc:
+            raise SandboxStartError(
+                f"cannot make the sandbox's files in {self._run_dir}: {exc}",
+                hint="export TMPDIR=/path/with/room",
+            ) from exc
+        self._prefix = self._command_line(self._bubblewrap, self._run_dir, user)
+
+    def close(self) -> None:
+        if self._run_dir is not None:
+            remove_run_dir(self._run_dir)
+            self._run_dir = None
+
+    async def spawn(self, argv: Sequence[str], pool: ThreadPoolExecutor) -> Process:
+        try:
+            return LocalProcess([*self._prefix, *argv], env={})
+        except OSError as exc:
+            raise SandboxLostError(f"cannot start bubblewrap: {exc}") from exc
+
+    def _command_line(self, bubblewrap: Bubblewrap, run_dir: Path, user: int | None) -> list[str]:
+        shown = [*_READ_ONLY, *_interpreter_files(), *map(str, self._read_only)]
+        if self._network:
+            shown.append("/etc/resolv.conf")
+        mounts = [("--ro-bind-try", path, path) for path in shown if not path.startswith("/usr/")]
+        mounts += [
+            ("--ro-bind", str(path), f"/etc/{path.name}") for path in (run_dir / "etc").iterdir()
+        ]
+        mounts += [("--bind", str(run_dir / name), inside) for name, inside in PRIVATE.items()]
+        shm_bytes = str(self._limits.memory_bytes // 2)
+        return [
+            *bubblewrap.isolation(network=self._network),
+            *_system_folders(),
+            *_parents(inside for _, _, inside in mounts),
+            *(word for mount in mounts for word in mount),
+            *("--proc", "/proc", "--dev", "/dev"),
+            *("--perms", "1777", "--size", shm_bytes, "--tmpfs", "/dev/shm"),
+            *("--remount-ro", "/", "--chdir", "/"),
+            *self._variables(),
+            "--",
+            *bubblewrap.step_down(user),
+        ]
+
+    def _variables(self) -> list[str]:
+        variables = sandbox_environment(HOME)
+        variables["PATH"] = search_path(self._environments)
+        if active := os.environ.get("VIRTUAL_ENV"):
+            variables["VIRTUAL_ENV"] = active
+        pairs = (("--setenv", name, value) for name, value in variables.items())
+        return ["--clearenv", *(word for pair in pairs for word in pair)]
+
+
+def _fill(run_dir: Path, user: int) -> None:
+    for name in PRIVATE:
+        (run_dir / name).mkdir()
+    (run_dir / "home" / ".gitconfig").write_text(GIT_CONFIG)
+    etc = run_dir / "etc"
+    etc.mkdir()
+    (etc / "passwd").write_text(f"agent:x:{user}:{user}:agent:{HOME}:/bin/bash\n")
+    (etc / "group").write_text(f"agent:x:{user}:\n")
+    (etc / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
+    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+    if os.geteuid() == 0:
+        for path in [*(run_dir / name for name in PRIVATE), run_dir / "home" / ".gitconfig"]:
+            shutil.chown(path, user, user)
+
+
+def _system_folders() -> list[str]:
+    """/usr, and the folders beside it: links on merged systems, else folders of their own."""
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in _SYSTEM:
+        path = Path("/", name)
+        if path.is_symlink():
+            words += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            words += ["--ro-bind", str(path), str(path)]
+    return words
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    """Make the folders above mount points: left to itself, bubblewrap may close them to others."""
+    parents = {str(parent) for path in paths for parent in Path(path).parents}
+    return [word for path in sorted(parents - {"/"}) for word in ("--dir", path)]
+
+
+def _interpreter_files() -> list[str]:
+    """What the system's Python and Java keep in /etc and do not start without."""
+    return [str(path) for name in ("python3*", "java-*") for path in Path("/etc").glob(name)]

@@ -1,0 +1,1 @@
+"""The default image of the Docker sandbox: what is in it, and how it comes to be."""

@@ -1,0 +1,1 @@
+"""Bash that runs inside every sandbox: it needs bash and coreutils there, and nothing else."""
