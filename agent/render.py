@@ -48,6 +48,10 @@ class Renderer(Protocol):
         """Called about once a second, also while nothing happens."""
         ...
 
+    def pause(self) -> None:
+        """Redraw nothing until the next event: a question is being asked."""
+        ...
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         ...
@@ -64,6 +68,9 @@ class JsonRenderer:
 
     def tick(self) -> None:
         """A reader of JSON lines needs no sign of life."""
+
+    def pause(self) -> None:
+        """Nothing is redrawn."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -115,9 +122,12 @@ class TextRenderer:
     def tick(self) -> None:
         self._status.tick()
 
-    def close(self) -> None:
+    def pause(self) -> None:
         self._status.stop()
         self._end_line()
+
+    def close(self) -> None:
+        self.pause()
 
     def _progress(
         self,

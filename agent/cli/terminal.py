@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class _Both:
         for renderer in self._renderers:
             renderer.tick()
 
+    def pause(self) -> None:
+        for renderer in self._renderers:
+            renderer.pause()
+
     def close(self) -> None:
         for renderer in self._renderers:
             renderer.close()
@@ -54,7 +59,7 @@ def say(notice: Notice) -> None:
     click.secho(f"{notice.level}: {printable(notice.text)}", fg=_COLOURS[notice.level], err=True)
 
 
-def approver(config: Config, *, yes: bool) -> Approve:
+def approver(config: Config, renderer: Renderer, *, yes: bool) -> Approve:
     """Who allows calls: the sandbox holds them, so all are; on the host the person is asked.
 
     Raises:
@@ -78,25 +83,33 @@ def approver(config: Config, *, yes: bool) -> Approve:
             "With --sandbox host each command is asked for, and there is no terminal to ask on.",
             hint="leave --sandbox host out, or add --yes to allow every command",
         )
-    return ask_unless_safe(_ask)
+
+    async def ask(call: ToolCall, grading: Grading) -> Decision:
+        renderer.pause()
+        return await _ask(call, grading)
+
+    return ask_unless_safe(ask)
 
 
 async def _ask(call: ToolCall, grading: Grading) -> Decision:
-    import asyncio
-
-    return await asyncio.to_thread(_prompt, call, grading)
-
-
-def _prompt(call: ToolCall, grading: Grading) -> Decision:
     from rnj_agent.agent.wording import describe_call, printable
 
     click.echo(f"\n{printable(describe_call(call))}", err=True)
-    answer = click.prompt(
-        f"{grading.grade.name.lower()}: run it? [y]es, [a]lways this one, [n]o",
-        type=click.Choice(["y", "a", "n"]),
-        default="n",
-        show_choices=False,
-        err=True,
-    )
     decisions: dict[str, Decision] = {"y": "allow_once", "a": "allow_always", "n": "reject_once"}
-    return decisions[answer]
+    while True:
+        grade = grading.grade.name.lower()
+        click.echo(f"{grade}: run it? [y]es, [a]lways this one, [N]o: ", nl=False, err=True)
+        answer = (await _read_line()).strip().lower()[:1] or "n"
+        if answer in decisions:
+            return decisions[answer]
+
+
+async def _read_line() -> str:
+    """A line of stdin, waited for so that Ctrl-C interrupts it; empty at its end."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+    loop.add_reader(sys.stdin.fileno(), lambda: line.set_result(sys.stdin.readline()))
+    try:
+        return await line
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
