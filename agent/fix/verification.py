@@ -1,0 +1,73 @@
+"""Run the user's test command in the sandbox, and say what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rnj_agent.agent.events import VerificationFinished, VerificationStarted
+from rnj_agent.agent.fix.condense import condense
+from rnj_agent.agent.workspace import Emit
+from rnj_agent.sandbox.base import Sandbox
+
+Phase: TypeAlias = Literal["before", "after"]
+
+MAX_EVENT_CHARS = 10_000
+MAX_EVIDENCE_CHARS = 2_000
+"""Of the output that a model is shown: enough for one failure."""
+_CANNOT_RUN = frozenset({126, 127})
+"""What a shell answers for a command that is not executable or not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCommand:
+    __test__ = False  # for pytest: not a test class
+
+    command: str
+    subdirectory: str = ""
+    """Where in the repository it runs."""
+    timeout_s: float = 600.0
+
+    async def run(
+        self, sandbox: Sandbox, phase: Phase, emit: Emit, *, root: str | None = None
+    ) -> VerificationFinished:
+        """Run it once, announced and concluded by events.
+
+        Args:
+            sandbox: where.
+            phase: before or after the model's work.
+            emit: takes the two events.
+            root: of the files to test; None: the sandbox's ``workdir``.
+
+        Raises:
+            SandboxLostError: the sandbox is gone.
+        """
+        emit(VerificationStarted(phase=phase, command=self.command))
+        root = root or sandbox.workdir
+        result = await sandbox.execute(
+            self.command.replace(sandbox.workdir, root),
+            cwd=f"{root}/{self.subdirectory}".rstrip("/"),
+            timeout_s=self.timeout_s,
+        )
+        output = condense(result.output, MAX_EVENT_CHARS)
+        if result.timed_out:
+            output += f"\n[stopped after {self.timeout_s:g} s]"
+        finished = VerificationFinished(
+            phase=phase,
+            passed=result.exit_code == 0,
+            exit_code=result.exit_code,
+            output=output.lstrip("\n"),
+            duration_s=result.duration_s,
+        )
+        emit(finished)
+        return finished
+
+
+def could_not_run(run: VerificationFinished) -> bool:
+    """Whether the command itself is at fault, not the code under test."""
+    return run.exit_code in _CANNOT_RUN
+
+
+def evidence(run: VerificationFinished) -> str:
+    """What a model needs to see of a failed run."""
+    return condense(run.output, MAX_EVIDENCE_CHARS)

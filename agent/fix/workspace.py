@@ -1,0 +1,129 @@
+"""The copy of a repository in a sandbox: put in, judged on submission, and a patch taken out."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import dataclass, field
+
+from rnj_agent.agent.errors import WorkspaceError
+from rnj_agent.agent.events import Notice, VerificationFinished
+from rnj_agent.agent.fix import feedback
+from rnj_agent.agent.fix.baseline import Baseline
+from rnj_agent.agent.fix.patch import FilePatch, PatchError, parse_patch
+from rnj_agent.agent.fix.repository import Snapshot, write_tar
+from rnj_agent.agent.fix.test_files import added_configuration, modified_tests
+from rnj_agent.agent.fix.verification import TestCommand, could_not_run, evidence
+from rnj_agent.agent.workspace import Emit, Review
+from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.sandbox.errors import SandboxFileError
+
+_SPOOL_BYTES = 64 * 1024**2
+_MAX_NAMED = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class FixWorkspace:
+    """Implements ``Workspace``. The sandbox is entered, and left, by the caller."""
+
+    sandbox: Sandbox
+    tests: TestCommand | None = None
+    before: VerificationFinished | None = field(default=None, init=False)
+    """The tests before any change."""
+    after: VerificationFinished | None = field(default=None, init=False)
+    """The last test run of a review."""
+    tests_modified: tuple[str, ...] = field(default=(), init=False)
+    """Existing tests that the reviewed patch changes; they were verified as they were, too."""
+    _baseline: Baseline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._baseline = Baseline(self.sandbox)
+
+    @property
+    def needs_patch(self) -> bool:
+        return True
+
+    async def prepare(self, snapshot: Snapshot) -> None:
+        """Copy the files in and remember them; commands will start where the user stands.
+
+        Raises:
+            WorkspaceError: the files changed while they were read.
+            SandboxError: no git in there, or no space.
+        """
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as archive:
+            write_tar(snapshot, archive)
+            archive.seek(0)
+            await self.sandbox.put_archive(archive)
+        await self._baseline.create()
+        if snapshot.subdirectory:
+            start = f"{self.sandbox.workdir}/{snapshot.subdirectory}"
+            await self.sandbox.execute(f"cd -- {shlex.quote(start)}")
+
+    async def test_before(self, emit: Emit) -> None:
+        """Run the tests once before the model does anything, and undo what they did to the files.
+
+        Raises:
+            WorkspaceError: the test command itself cannot run.
+            SandboxError: the sandbox is gone.
+        """
+        assert self.tests is not None
+        self.before = await self.tests.run(self.sandbox, "before", emit)
+        if could_not_run(self.before):
+            raise WorkspaceError(
+                f"The test command cannot run in the sandbox: {self.before.output[-500:]}",
+                hint="commands run on the sandbox's own programs; see --image and --test-cmd",
+            )
+        changed, _ = await self._baseline.settle()
+        if changed:
+            text = f"the test command changes files of the repository: {_listed(changed)}; put back"
+            emit(Notice(level="warning", text=text))
+        if self.before.passed:
+            text = "the tests pass before any change, so they do not show what is wrong"
+            emit(Notice(level="warning", text=text))
+
+    async def review(self, emit: Emit) -> Review:
+        try:
+            patch = await self._baseline.read_patch()
+            files = parse_patch(patch)
+        except (SandboxFileError, PatchError) as error:
+            return Review(accepted=False, feedback=feedback.unusable(error.message))
+        if not files:
+            return Review(accepted=False, feedback=feedback.NOTHING_CHANGED)
+        if self.tests is None:
+            return Review(accepted=True)
+        return await self._verify(self.tests, files, emit)
+
+    async def _verify(self, tests: TestCommand, files: tuple[FilePatch, ...], emit: Emit) -> Review:
+        self.tests_modified = modified_tests(files, tests.command)
+        self.after = await tests.run(self.sandbox, "after", emit)
+        if not self.after.passed:
+            text = feedback.tests_fail(tests.command, evidence(self.after))
+            return Review(accepted=False, verified=False, feedback=text)
+        added = added_configuration(files)
+        if not self.tests_modified and not added:
+            return Review(accepted=True, verified=True)
+        return await self._verify_pristine(tests, added, emit)
+
+    async def _verify_pristine(
+        self, tests: TestCommand, added: tuple[str, ...], emit: Emit
+    ) -> Review:
+        """Once more with the tests as they were: a changed test proves nothing."""
+        named = _listed((*self.tests_modified, *added))
+        text = f"the patch changes tests ({named}): running them as they were, too"
+        emit(Notice(level="warning", text=text))
+        place = await self._baseline.make_pristine(self.tests_modified, added)
+        self.after = await tests.run(self.sandbox, "after", emit, root=place)
+        if self.after.passed:
+            return Review(accepted=True, verified=True)
+        text = feedback.original_tests_fail(named, evidence(self.after))
+        return Review(accepted=False, verified=False, feedback=text)
+
+    async def collect(self) -> str:
+        patch = await self._baseline.read_patch()
+        parse_patch(patch)
+        return patch
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+    return ", ".join(paths[:_MAX_NAMED]) + more
