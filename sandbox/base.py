@@ -106,10 +106,11 @@ class Sandbox(Protocol):
         Args:
             command: any bash program text.
             cwd: where to start; None continues where the last command ended, with the variables
-                that it exported.
+                that it exported. A command with a directory of its own stands apart: it sees no
+                such variables and the next command does not continue from it.
             timeout_s: seconds of wall time until everything is killed.
             on_output: receives decoded output as it arrives.
-            env: variables for this command alone.
+            env: variables for this command alone; then what it exports is not carried on.
 
         Raises:
             SandboxLostError: the sandbox itself is gone.
