@@ -1,14 +1,15 @@
 """The parts of a run, made from configuration: model, limits, loop. Shared by every command and UI.
 
-Sandboxes are opened by ``assembly_sandbox``; what a run works on is its caller's.
+What a run works on, and what becomes of its patch, is its caller's.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from rnj_agent.agent import events
 from rnj_agent.agent.approval import Approve, allow_all
@@ -17,13 +18,15 @@ from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endp
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 from rnj_agent.agent.workspace import NoWorkspace, Workspace
-from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.sandbox.base import Sandbox, SandboxLimits
 
 if TYPE_CHECKING:
     from rnj_agent.agent.event_stream import Recorder
     from rnj_agent.agent.loop import AgentLoop
     from rnj_agent.agent.model import Model
     from rnj_agent.agent.model_client import OpenAIModel
+
+_GIB: Final = 1024**3
 
 Say = Callable[[events.Notice], None]
 """Shows one line to the person while a run is prepared."""
@@ -88,6 +91,36 @@ async def _start_bundled(
         progress=lambda line: say(events.Notice(level="info", text=line)),
     )
     return dataclasses.replace(endpoint, base_url=local.base_url), local.api_key, local.model
+
+
+async def open_sandbox(
+    config: Config, *, session_id: str, say: Say, extra_read_only: Sequence[Path] = ()
+) -> Sandbox:
+    """The configured sandbox; the caller enters it.
+
+    Raises:
+        SandboxUnavailableError: this machine has none; never the host instead.
+    """
+    from rnj_agent.sandbox import choose
+    from rnj_agent.sandbox.images.build import DEFAULT_IMAGE
+
+    settings = config.sandbox
+    request = choose.SandboxRequest(
+        kind=settings.kind,
+        image=settings.image or DEFAULT_IMAGE,
+        network=settings.network,
+        limits=SandboxLimits(
+            memory_bytes=int(settings.memory_gib * _GIB),
+            num_pids=settings.num_pids,
+            num_cpus=settings.num_cpus,
+            disk_bytes=int(settings.disk_gib * _GIB),
+        ),
+        session_id=session_id,
+        extra_read_only=tuple(extra_read_only),
+    )
+    return await choose.open_sandbox(
+        request, progress=lambda line: say(events.Notice(level="info", text=line))
+    )
 
 
 def make_loop(

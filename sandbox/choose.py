@@ -30,8 +30,8 @@ Progress = Callable[[str], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxRequest:
     kind: SandboxKind = "auto"
-    image: str = DEFAULT_IMAGE
-    """For Docker. The default one is built if it is missing; any other must be there."""
+    image: str = ""
+    """For Docker; empty: the default one, which is built if it is missing. Others must be there."""
     network: bool = False
     """Whether commands may reach the network."""
     limits: SandboxLimits = field(default_factory=SandboxLimits)
@@ -52,13 +52,14 @@ async def open_sandbox(request: SandboxRequest, *, progress: Progress) -> Sandbo
         SandboxUnavailableError: none can be had; the hint lists commands that would provide one.
         SandboxStartError: there is no room for its files.
     """
+    image = request.image or DEFAULT_IMAGE
     loop = asyncio.get_running_loop()
 
     def report(line: str) -> None:
         loop.call_soon_threadsafe(progress, line)
 
     try:
-        chosen = await asyncio.to_thread(_choose, request, report)
+        chosen = await asyncio.to_thread(_choose, request.kind, image, report)
     finally:
         await asyncio.sleep(0)  # lines on their way go out before what follows
     await asyncio.to_thread(sweep)
@@ -66,7 +67,7 @@ async def open_sandbox(request: SandboxRequest, *, progress: Progress) -> Sandbo
         case "docker":
             return BackendSandbox(
                 DockerBackend(
-                    DockerOptions(image=request.image),
+                    DockerOptions(image=image),
                     limits=request.limits,
                     network=request.network,
                     session_id=request.session_id,
@@ -84,19 +85,21 @@ async def open_sandbox(request: SandboxRequest, *, progress: Progress) -> Sandbo
             return BackendSandbox(HostBackend(limits=request.limits))
 
 
-def _choose(request: SandboxRequest, progress: Progress) -> Literal["docker", "bubblewrap", "host"]:
-    match request.kind:
+def _choose(
+    kind: SandboxKind, image: str, progress: Progress
+) -> Literal["docker", "bubblewrap", "host"]:
+    match kind:
         case "host":
             progress("commands run on this machine itself, as you: there is no sandbox")
             return "host"
         case "docker":
-            _ready_docker(request.image, progress)
+            _ready_docker(image, progress)
             return "docker"
         case "bubblewrap":
             find_bubblewrap()
             return "bubblewrap"
         case "auto":
-            return _choose_automatically(request.image, progress)
+            return _choose_automatically(image, progress)
 
 
 def _choose_automatically(image: str, progress: Progress) -> Literal["docker", "bubblewrap"]:

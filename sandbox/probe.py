@@ -15,8 +15,8 @@ from rnj_agent.sandbox.images.build import DEFAULT_IMAGE
 if TYPE_CHECKING:
     from docker import DockerClient
 
-FIXED_RUNC: Final = {(1, 2): (1, 2, 8), (1, 3): (1, 3, 3)}
-"""First releases without CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881; 1.4 never had them.
+FIXED_RUNC: Final = {(1, 2): 8, (1, 3): 3}
+"""First patch releases without CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881, as is 1.4.
 
 https://github.com/opencontainers/runc/security/advisories/GHSA-9493-h29p-rfm2
 """
@@ -72,9 +72,9 @@ def runc_fact(version: str) -> Fact:
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     if match is None:
         return Fact(kind="runc", available=True, detail="the engine does not name its runtime")
-    release = tuple(map(int, match.groups()))
-    fixed = FIXED_RUNC.get(release[:2])
-    if release >= (1, 4, 0) or (fixed is not None and release >= fixed):
+    major, minor, patch = map(int, match.groups())
+    fixed = FIXED_RUNC.get((major, minor))
+    if (major, minor) >= (1, 4) or (fixed is not None and patch >= fixed):
         return Fact(kind="runc", available=True, detail=version)
     return Fact(
         kind="runc",

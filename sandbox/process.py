@@ -133,6 +133,7 @@ class LocalProcess:
         for stream in (self._stdout.fileno(), self._stderr.fileno(), self._exited):
             self._poll.register(stream, select.POLLIN)
         self._num_open = 2
+        self._has_ended = False
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -149,11 +150,15 @@ class LocalProcess:
                 if descriptor == self._exited:
                     self._poll.unregister(descriptor)
                     self._end()
+                    self._has_ended = True
                 elif data := os.read(descriptor, CHUNK_BYTES):
                     return Chunk(data, descriptor == self._stderr.fileno())
                 else:
                     self._poll.unregister(descriptor)
                     self._num_open -= 1
+        if not self._has_ended:  # it closed its output before it ended
+            self._popen.wait()
+            self._end()
         return None
 
     def wait(self) -> int:
@@ -162,7 +167,6 @@ class LocalProcess:
 
     def close(self) -> None:
         self._popen.wait()
-        self._end()
         self.close_stdin()
         self._stdout.close()
         self._stderr.close()
