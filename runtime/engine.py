@@ -14,7 +14,7 @@ may be dropped between any two outputs and the next one still reuses what was do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -91,7 +91,9 @@ class Engine:
         if num_prompt_tokens == 0:
             raise RequestError("The prompt is empty.", param="messages")
 
-    def generate(self, prompt_ids: Sequence[int], params: SamplingParams) -> Iterator[EngineOutput]:
+    def generate(
+        self, prompt_ids: Sequence[int], params: SamplingParams
+    ) -> Generator[EngineOutput, None, None]:
         """Yield prefill progress, then the reply's tokens; closing the iterator cancels.
 
         Raises:
@@ -127,17 +129,14 @@ class Engine:
         for num_completion_tokens in range(1, max_tokens + 1):
             token_id = sampler.sample(logits, history_ids)
             history_ids.append(token_id)
-            reason = self._finish_reason(token_id, num_completion_tokens == max_tokens)
+            is_eos = token_id in self._eos_ids and not params.ignore_eos
+            is_last = num_completion_tokens == max_tokens
+            reason = "stop" if is_eos else "length" if is_last else None
             usage = _usage(prompt_ids, num_cached_tokens, num_completion_tokens)
             yield TokenOutput(token_id=token_id, finish_reason=reason, usage=usage)
             if reason is not None:
                 return
             logits = self._forward([token_id])
-
-    def _finish_reason(self, token_id: int, is_last: bool) -> Literal["stop", "length"] | None:
-        if token_id in self._eos_ids:
-            return "stop"
-        return "length" if is_last else None
 
     def _reuse_prefix(self, prompt_ids: Sequence[int]) -> int:
         """Keep what the cache shares with the prompt, but for the last token: its logits count."""
@@ -153,7 +152,7 @@ class Engine:
             with torch.inference_mode():
                 logits = self._model.forward(torch.tensor(token_ids), self._kv_cache)
         except RuntimeError as exc:
-            self.reset()
+            self._kv_cache.truncate(len(self._cached_ids))
             raise EngineError(f"The forward pass failed: {exc}") from exc
         self._cached_ids.extend(token_ids)
         assert self._kv_cache.length == len(self._cached_ids)

@@ -5,6 +5,7 @@ Not here: where models come from (``hub.py``), how weights are read (``weights/`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,8 @@ from rnj_agent.runtime.chat_template import ChatTemplate, load_chat_template
 from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.engine import Engine
 from rnj_agent.runtime.errors import EngineError
-from rnj_agent.runtime.kv_cache import KVCache
 from rnj_agent.runtime.machine import available_memory_bytes, num_physical_cores
-from rnj_agent.runtime.models import load_model
+from rnj_agent.runtime.models.loading import default_dtype, load_model
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 
@@ -57,22 +57,30 @@ def load(
         CheckpointError, TokenizerError, TemplateError: the files are broken or unknown.
         EngineError: the machine has not the memory for it, with the figures.
     """
-    torch.set_num_threads(num_physical_cores())
+    num_threads = num_physical_cores()
+    torch.set_num_threads(num_threads)
     checkpoint = open_checkpoint(path)
-    dtype = torch.bfloat16
-    capacity = choose_context(checkpoint.config, context=context, weights_bytes=0, dtype=dtype)
-    tokenizer = load_tokenizer(path)
-    chat_template = load_chat_template(path)
+    dtype = default_dtype("cpu")
+    weights_bytes = sum(math.prod(shape) for shape in checkpoint.shapes.values()) * dtype.itemsize
+    capacity = choose_context(
+        checkpoint.config, context=context, weights_bytes=weights_bytes, dtype=dtype
+    )
+    tokenizer = load_tokenizer(checkpoint.path)
+    chat_template = load_chat_template(checkpoint.path)
     model = load_model(checkpoint, dtype=dtype, device="cpu", progress=progress)
-    kv_cache = KVCache(checkpoint.config, capacity=capacity, dtype=dtype, device="cpu")
-    engine = Engine(model, kv_cache=kv_cache, eos_ids=tokenizer.eos_ids)
+    checkpoint.close()
+    kv_cache = model.new_cache(capacity)
     return LoadedModel(
         path=path,
-        engine=engine,
+        engine=Engine(model, kv_cache=kv_cache, eos_ids=tokenizer.eos_ids),
         tokenizer=tokenizer,
         chat_template=chat_template,
         max_token_bytes=max(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)),
-        summary="",
+        summary=(
+            f"{path.name}: {weights_bytes / GIB:.1f} GiB of weights as {dtype}, up to "
+            f"{kv_cache.size_bytes / GIB:.1f} GiB for {capacity} tokens of context, "
+            f"{num_threads} threads"
+        ),
     )
 
 

@@ -35,6 +35,8 @@ class SamplingParams:
     """Tokens of the reply at most; None: what the window leaves."""
     stop: tuple[str, ...] = ()
     """The reply ends before the first of these strings."""
+    ignore_eos: bool = False
+    """Go on until ``max_tokens`` or the end of the window: for measurements."""
 
     def __post_init__(self) -> None:
         assert self.temperature >= 0.0
