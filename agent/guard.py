@@ -28,6 +28,10 @@ class Verdict:
     """For the next request."""
     stop: bool = False
 
+    @property
+    def gravity(self) -> tuple[bool, float]:
+        return self.stop, self.temperature or 0.0
+
 
 class LoopGuard:
     def __init__(self) -> None:
@@ -45,12 +49,10 @@ class LoopGuard:
 
 
 def judge(seen: list[int]) -> Verdict:
-    """Look for the shortest pattern that the sequence ends in."""
-    for period in range(1, _MAX_PERIOD + 1):
-        length = _periodic_tail(seen, period)
-        if length >= 2 * period:
-            return _verdict(period, length)
-    return Verdict()
+    """The gravest that can be said of the pattern in which the sequence ends."""
+    tails = ((period, _periodic_tail(seen, period)) for period in range(1, _MAX_PERIOD + 1))
+    verdicts = [_verdict(period, length) for period, length in tails if length >= 2 * period]
+    return max(verdicts, key=lambda verdict: verdict.gravity, default=Verdict())
 
 
 def _periodic_tail(seen: list[int], period: int) -> int:

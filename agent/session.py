@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import rnj_agent
 from rnj_agent.agent.errors import SessionError
@@ -52,7 +53,7 @@ class SessionWriter:
         self._descriptor = descriptor
 
     @classmethod
-    def create(cls, session_id: str, parent: Path | None = None) -> SessionWriter:
+    def create(cls, session_id: str, parent: Path | None = None) -> Self:
         """Make the session's folder, readable by its owner alone.
 
         Raises:
