@@ -15,16 +15,20 @@ _ESCAPES = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links
     r"|\x1b[@-_]"
 )
-_OVERWRITTEN = re.compile(r"[^\r\n]*\r(?!\n)(?=[^\r\n])")
-"""What a progress bar printed before it returned to the start of its line."""
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def clean(output: str) -> str:
     """What a person would have seen at the end: no escape codes, no overwritten progress."""
     output = _ESCAPES.sub("", output).replace("\r\n", "\n")
-    output = _OVERWRITTEN.sub("", output)
-    return _UNPRINTABLE.sub("�", output.replace("\r", "\n"))
+    if "\r" in output:
+        output = "\n".join(map(_last_state, output.split("\n")))
+    return _UNPRINTABLE.sub("\ufffd", output)
+
+
+def _last_state(line: str) -> str:
+    """What stands on a line after its progress bar returned to the start for the last time."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def is_long(output: str) -> bool:
