@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rnj_agent.agent.cli.doctor.check import Check
 from rnj_agent.agent.config import Config
-from rnj_agent.sandbox.probe import Fact, probe
+from rnj_agent.sandbox.probe import Fact
 
 _ENGINES = ("docker", "bubblewrap")
 
 
-def check_sandboxes(config: Config) -> list[Check]:
+def check_sandboxes(config: Config, facts: Sequence[Fact]) -> list[Check]:
     """One line that counts, and one for each thing that was looked at."""
-    facts = probe()
     details = [
         Check(
             name=fact.kind,
@@ -24,7 +25,7 @@ def check_sandboxes(config: Config) -> list[Check]:
     return [_verdict(config.sandbox.kind, facts), *details]
 
 
-def _verdict(wanted: str, facts: list[Fact]) -> Check:
+def _verdict(wanted: str, facts: Sequence[Fact]) -> Check:
     if wanted == "host":
         return Check(
             name="sandbox", status="warning", detail="host: commands run as you, with your files"

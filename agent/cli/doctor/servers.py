@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 from rnj_agent.agent.cli.doctor.check import Check
@@ -16,20 +17,21 @@ _TIMEOUT_S: Final = 0.3
 
 def check_servers() -> list[Check]:
     """One line for each server that answers; loopback only, nothing is sent elsewhere."""
-    local = [preset for preset in PRESETS.values() if is_loopback(preset.base_url)]
-    answers = asyncio.run(_ask_all(local))
+    return asyncio.run(ask_servers(PRESETS.values()))
+
+
+async def ask_servers(presets: Iterable[Preset]) -> list[Check]:
+    """All at once, so that the many that are not there cost one short wait."""
+    import httpx
+
+    local = [preset for preset in presets if is_loopback(preset.base_url)]
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        answers = await asyncio.gather(*(_ask(client, preset) for preset in local))
     return [
         Check(name="server", status="ok", detail=f"{preset.title} at {preset.base_url}: {listed}")
         for preset, listed in zip(local, answers, strict=True)
         if listed
     ]
-
-
-async def _ask_all(presets: list[Preset]) -> list[str]:
-    import httpx
-
-    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-        return await asyncio.gather(*(_ask(client, preset) for preset in presets))
 
 
 async def _ask(client: Any, preset: Preset) -> str:
