@@ -174,7 +174,7 @@ async def _start(slot: _Slot, idle_exit_s: float, progress: Callable[[str], None
     pid = _spawn(slot, idle_exit_s)
     for _ in range(int(BIND_TIMEOUT_S / POLL_S)):
         record = read_record(slot.record_path)
-        if record is not None and record.pid == pid:
+        if record is not None and record.is_alive:
             return record
         if not _is_child_running(pid):
             break

@@ -63,7 +63,11 @@ def load(
     dtype = default_dtype("cpu")
     weights_bytes = sum(math.prod(shape) for shape in checkpoint.shapes.values()) * dtype.itemsize
     capacity = choose_context(
-        checkpoint.config, context=context, weights_bytes=weights_bytes, dtype=dtype
+        checkpoint.config,
+        context=context,
+        kv_dtype=dtype,
+        weights_bytes=weights_bytes,
+        available_bytes=available_memory_bytes(),
     )
     tokenizer = load_tokenizer(checkpoint.path)
     chat_template = load_chat_template(checkpoint.path)
@@ -85,26 +89,36 @@ def load(
 
 
 def choose_context(
-    config: ModelConfig, *, context: int | None, weights_bytes: int, dtype: torch.dtype
+    config: ModelConfig,
+    *,
+    context: int | None,
+    kv_dtype: torch.dtype,
+    weights_bytes: int,
+    available_bytes: int,
 ) -> int:
     """Tokens of KV cache: what was asked for, else what the model, the default and memory allow.
 
     Raises:
-        EngineError: the model, or the window that was asked for, does not fit the memory.
+        EngineError: the model, or the window that was asked for, does not fit the memory; or the
+            model was not made for such a window.
     """
-    available = available_memory_bytes() - weights_bytes - RESERVE_BYTES
-    per_token = kv_bytes_per_token(config, dtype)
-    wanted = context or min(config.max_position_embeddings, DEFAULT_CONTEXT)
-    fitting = available // per_token
-    if wanted <= fitting:
-        return wanted
-    if context is None and fitting >= MIN_CONTEXT:
-        return fitting
-    needed = weights_bytes + RESERVE_BYTES + (context or MIN_CONTEXT) * per_token
+    window = config.max_position_embeddings
+    if context is not None and context > window:
+        raise EngineError(
+            f"A context of {context} tokens was asked for; this model's window is {window}.",
+            hint=f"Ask for at most --context {window}.",
+        )
+    per_token = kv_bytes_per_token(config, kv_dtype)
+    fitting = (available_bytes - weights_bytes - RESERVE_BYTES) // per_token
+    wanted = context or min(window, DEFAULT_CONTEXT)
+    least = context or min(wanted, MIN_CONTEXT)
+    if fitting >= least:
+        return min(wanted, fitting)
+    needed = weights_bytes + RESERVE_BYTES + least * per_token
     raise EngineError(
-        f"Not enough memory: {needed / GIB:.1f} GiB are needed ({weights_bytes / GIB:.1f} for "
-        f"the weights, {per_token / 1024:.0f} KiB for each of {context or MIN_CONTEXT} tokens of "
-        f"context), {available_memory_bytes() / GIB:.1f} GiB are available.",
+        f"Not enough memory: {needed / GIB:.1f} GiB are needed ({weights_bytes / GIB:.1f} for the "
+        f"weights, {least * per_token / GIB:.1f} for {least} tokens of context, "
+        f"{RESERVE_BYTES / GIB:.1f} to work with), {available_bytes / GIB:.1f} GiB are available.",
         hint="Close other programs, ask for less with --context, or take a smaller model.",
     )
 

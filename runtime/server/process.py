@@ -21,6 +21,7 @@ from rnj_agent.runtime.server.options import ServeOptions
 from rnj_agent.runtime.server.ready_file import (
     ServerRecord,
     process_start_time,
+    read_record,
     remove_record,
     write_record,
 )
@@ -52,6 +53,9 @@ def serve(options: ServeOptions) -> int:
     with listener:
         port: int = listener.getsockname()[1]
         _say(f"listening on http://{options.host}:{port}/v1")
+        if (other := _running_server(options)) is not None:
+            _say(f"process {other.pid} serves {options.model} already")
+            return 0
         with _ready_file(options, port, api_key or ""):
             return asyncio.run(_serve(options, listener, api_key))
 
@@ -162,6 +166,14 @@ def _listen(host: str, port: int) -> socket.socket:
             hint="Choose another one with --port, or --port 0 for any free one.",
         ) from exc
     return listener
+
+
+def _running_server(options: ServeOptions) -> ServerRecord | None:
+    """Another one, started by an agent that died before it knew: one of the two is enough."""
+    if options.ready_file is None:
+        return None
+    record = read_record(options.ready_file)
+    return record if record is not None and record.is_alive else None
 
 
 @contextlib.contextmanager

@@ -77,27 +77,15 @@ class WireMessage(_Wire):
     reasoning_content: str | None = None
 
     def for_template(self) -> dict[str, Any]:
-        """As chat templates expect it: arguments as an object where they are one."""
+        """As the chat template takes it; it reads the arguments of calls itself."""
         role = "system" if self.role == "developer" else self.role
         message: dict[str, Any] = {"role": role, "content": self.content or ""}
         if self.tool_calls:
-            message["tool_calls"] = [_call_for_template(call) for call in self.tool_calls]
+            message["tool_calls"] = [call.model_dump() for call in self.tool_calls]
         for key in ("tool_call_id", "name", "reasoning_content"):
             if (value := getattr(self, key)) is not None:
                 message[key] = value
         return message
-
-
-def _call_for_template(call: WireToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.function.arguments)
-    except ValueError:
-        arguments = call.function.arguments  # a broken call of the model's own, replayed as it was
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.function.name, "arguments": arguments},
-    }
 
 
 class StreamOptions(_Wire):

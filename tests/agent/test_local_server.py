@@ -193,9 +193,27 @@ async def test_a_model_that_is_not_there_starts_no_process(home: Path, tmp_path:
     assert not (home / "logs").exists()
 
 
-async def test_a_window_beyond_the_memory_is_refused_with_figures(home: Path, model: str) -> None:
+async def test_a_window_beyond_the_memory_is_refused_with_figures(
+    home: Path, tmp_path: Path
+) -> None:
+    huge = write_noise_checkpoint(tmp_path / "huge.gguf", context=10**9)
     with pytest.raises(ModelUnavailableError, match=r"Not enough memory.*GiB"):
-        await ensure(model, context=10**11)
+        await ensure(str(huge), context=10**9)
+
+
+async def test_a_server_whose_starter_was_killed_is_found_by_the_next_agent(
+    home: Path, model: str
+) -> None:
+    program = (
+        "import asyncio, os, sys\n"
+        "from rnj_agent.agent.local_server import ensure_server\n"
+        "def die(line): os.kill(os.getpid(), 9)\n"
+        "asyncio.run(ensure_server(sys.argv[1], context=512, progress=die))\n"
+    ).replace("def die(line): ", "def die(line):\n    if line.startswith('Loading'): ")
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, model)
+    await agent.wait()
+    (left,) = list_servers()
+    assert (await ensure(model)).pid == left.pid
 
 
 def test_importing_it_imports_no_torch() -> None:

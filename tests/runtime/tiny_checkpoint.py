@@ -26,7 +26,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def write_noise_checkpoint(path: Path, *, seed: int = 0) -> Path:
+def write_noise_checkpoint(path: Path, *, seed: int = 0, context: int = CONTEXT) -> Path:
     """A random model over single bytes: its replies are noise, always the same noise.
 
     Greedy, it never ends its turn: the logit of a zero row is zero, and another one is above it.
@@ -59,7 +59,7 @@ def write_noise_checkpoint(path: Path, *, seed: int = 0) -> Path:
             "ffn_down.weight": random(hidden, ffn),
         }
         tensors |= {f"blk.{layer}.{name}": tensor for name, tensor in block.items()}
-    return _write(path, vocab, tensors, num_layers=2, num_heads=4, num_kv_heads=2)
+    return _write(path, vocab, tensors, num_layers=2, heads=(4, 2), context=context)
 
 
 def write_reciting_checkpoint(path: Path, words: Sequence[str]) -> Path:
@@ -95,7 +95,7 @@ def write_reciting_checkpoint(path: Path, words: Sequence[str]) -> Path:
             f"blk.0.{name}.bias": zeros(hidden),
         }
     tensors["blk.0.attn_output.weight"] = zeros(hidden, hidden)
-    return _write(path, vocab, tensors, num_layers=1, num_heads=1, num_kv_heads=1)
+    return _write(path, vocab, tensors, num_layers=1, heads=(1, 1), context=CONTEXT)
 
 
 def byte_symbols() -> list[str]:
@@ -123,16 +123,16 @@ def _write(
     tensors: Tensors,
     *,
     num_layers: int,
-    num_heads: int,
-    num_kv_heads: int,
+    heads: tuple[int, int],
+    context: int,
 ) -> Path:
     writer = GGUFWriter(path, "qwen2")
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(tensors["token_embd.weight"].shape[1])
     writer.add_block_count(num_layers)
     writer.add_feed_forward_length(tensors["blk.0.ffn_up.weight"].shape[0])
-    writer.add_head_count(num_heads)
-    writer.add_head_count_kv(num_kv_heads)
+    writer.add_head_count(heads[0])
+    writer.add_head_count_kv(heads[1])
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(10000.0)
     _add_tokenizer(writer, vocab)
