@@ -76,8 +76,9 @@ printf '%s\\n' "$JUNK" > "$GIT_DIR/info/exclude"
 
 # For the model: a repository of its own with the same one commit, whose objects are borrowed.
 baseline=$GIT_DIR
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 cd "$WORK"
+export GIT_DIR=.git
+unset GIT_WORK_TREE GIT_INDEX_FILE
 git init -q --template=
 mkdir -p .git/info .git/objects/info
 printf '%s\\n' "$baseline/objects" > .git/objects/info/alternates
@@ -99,16 +100,20 @@ git ls-files -z --others --exclude-standard | { grep -zv '/$' || true; } |
   git update-index --add -z --stdin
 git diff --cached $FORM -M main > "$STATE/patch"
 """
+_MAKE_READABLE = """
+chmod -R -f u+rwX -- "$WORK" || true
+"""
 # Again, file by file: those in another encoding than UTF-8 as if they were binary.
 _RECODE = """
-export GIT_INDEX_FILE=$GIT_DIR/index.now GIT_LITERAL_PATHSPECS=1
+export GIT_INDEX_FILE=$GIT_DIR/index.now
 cd "$WORK"
 : > "$STATE/patch"
 git diff --cached -z --name-only --no-renames main > "$STATE/names"
 while IFS= read -r -d '' name; do
-  git diff --cached $FORM --no-renames main -- "$name" > "$STATE/one"
+  set -- main -- ":(top,literal)$name" ":(top,exclude,literal)$name/"
+  git diff --cached $FORM --no-renames "$@" > "$STATE/one"
   iconv -f UTF-8 -t UTF-8 "$STATE/one" > /dev/null 2>&1 ||
-    git -c diff.rnj.binary=true diff --cached $FORM --no-renames main -- "$name" > "$STATE/one"
+    git -c diff.rnj.binary=true diff --cached $FORM --no-renames "$@" > "$STATE/one"
   cat "$STATE/one" >> "$STATE/patch"
 done < "$STATE/names"
 """
@@ -169,7 +174,7 @@ class Baseline:
             await self._run(_SCAN, {"FORM": _FORM})
         except SandboxFileError:
             # What the model made unreadable for itself is unreadable for us.
-            await self._run('chmod -R u+rwX -- "$WORK"\n' + _SCAN, {"FORM": _FORM})
+            await self._run(_MAKE_READABLE + _SCAN, {"FORM": _FORM})
         data = await self._read("patch", MAX_PATCH_BYTES)
         try:
             return data.decode("utf-8")
