@@ -15,7 +15,8 @@ from rnj_agent.agent.events import (
     RunStarted,
     ToolCallFinished,
 )
-from rnj_agent.agent.messages import Message, ToolMessage, UserMessage
+from rnj_agent.agent.feedback import INTERRUPTED
+from rnj_agent.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage
 
 
 class History:
@@ -55,8 +56,19 @@ class History:
 
 
 def history(events: Iterable[Event]) -> list[Message]:
-    """The messages that stand after ``events``."""
+    """The messages that stand after ``events``: what a session that goes on begins with.
+
+    A call whose result was never recorded, because the run was killed, is answered as interrupted:
+    servers refuse a history with a call that has no answer.
+    """
     fold = History()
     for event in events:
         fold.apply(event)
-    return fold.messages
+    messages = fold.messages
+    match messages[-1:]:
+        case [AssistantMessage(tool_calls=calls)]:
+            unanswered = [call.id for call in calls if call.id not in fold.results]
+        case _:
+            unanswered = []
+    told = [ToolMessage(tool_call_id=call_id, content=INTERRUPTED) for call_id in unanswered]
+    return [*messages, *told]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class AgentLoop:
     """Where the session is kept; closed after RunFinished. None: nowhere."""
     _phase: asyncio.Task[Any] | None = field(default=None, init=False)
 
-    async def run(self, task: Task) -> AsyncIterator[Event]:
+    async def run(self, task: Task) -> AsyncGenerator[Event, None]:
         """Yield the run's events; the last one, and only that one, is RunFinished.
 
         A cancelled consumer still gets the remaining events, then its CancelledError. Closing the

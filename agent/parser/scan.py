@@ -36,6 +36,7 @@ _WRAPPER = re.compile(
 )
 _TERMINATOR = re.compile(r"</tool_call>|</tools>|</function_call>|^[ \t]*```", re.MULTILINE)
 _BASH_END = re.compile(r"\r?\n[ \t]*```|(?<=\n)```")
+_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>['\"]?)(?P<word>[A-Za-z_]\w*)(?P=quote)")
 _XML_END = re.compile(r"</(?:function|invoke)>|</tool_call>")
 _PARAMETER = re.compile(
     r"""<parameter(?:=|\s+name=)["']?(?P<key>\w+)["']?\s*>\n?(?P<value>.*?)"""
@@ -117,7 +118,7 @@ class CallScanner:
     def _read_bash(
         self, opener: re.Match[str], *, whole: bool
     ) -> FoundCall | BrokenCall | _Prose | None:
-        close = _BASH_END.search(self.text, opener.end() - 1)
+        close = self._bash_end(opener.end(), whole=whole)
         if close is None and not whole:
             return None
         body_end, end = (close.start(), close.end()) if close else (len(self.text),) * 2
@@ -137,6 +138,14 @@ class CallScanner:
                 *(() if close else ("no end",)),
             ),
         )
+
+    def _bash_end(self, start: int, *, whole: bool) -> re.Match[str] | None:
+        """The fence that closes the block: the first that is not inside a here-document."""
+        fences = list(_BASH_END.finditer(self.text, start - 1))
+        for fence in fences:
+            if not _in_heredoc(self.text[start : max(start, fence.start())]):
+                return fence
+        return fences[0] if fences and whole else None
 
     def _read_json(
         self, opener: re.Match[str], start: int, *, whole: bool
@@ -195,6 +204,14 @@ class CallScanner:
         call = NamedCall(name, arguments)
         start = self._wrapper_start(opener.start())
         return _found(call, start, close.end() if close else end, notes)
+
+
+def _in_heredoc(command: str) -> bool:
+    """Whether the command ends inside a here-document, as when it writes a Markdown file."""
+    return any(
+        heredoc["word"] not in map(str.strip, command[heredoc.end() :].splitlines())
+        for heredoc in _HEREDOC.finditer(command)
+    )
 
 
 def _wrapping(opening: str) -> tuple[str, ...]:

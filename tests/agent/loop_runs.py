@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from rnj_agent.agent.events import (
     Event,
@@ -93,8 +93,8 @@ def make_loop(turns: Iterable[Turn] | ScriptedModel, **parts: Any) -> AgentLoop:
 
 async def run(loop: AgentLoop, task: Task | None = None) -> list[Event]:
     """All events of a run, checked."""
-    async with aclosing(cast("Any", loop.run(task or make_task()))) as stream:
-        events: list[Event] = [event async for event in stream]
+    async with aclosing(loop.run(task or make_task())) as stream:
+        events = [event async for event in stream]
     check_invariants(events)
     return events
 

@@ -180,6 +180,19 @@ def test_quotes_and_line_breaks_in_a_string_are_mended(written: str, meant: str)
     assert json.loads(found.arguments) == {"command": meant}
 
 
+def test_a_fence_inside_a_here_document_does_not_end_the_block():
+    command = "cat > README.md <<'EOF'\n# Use\n```python\nrun()\n```\nEOF\necho done"
+    found, _ = scan(f"Look.\n```bash\n{command}\n```\nOutput:\n```\ndone\n```", size=1)
+    assert isinstance(found, FoundCall)
+    assert json.loads(found.arguments) == {"command": command}
+
+
+def test_a_here_document_that_never_ends_stops_at_the_first_fence():
+    found, _ = scan("```bash\ncat > a <<EOF\nx\n```\nOutput:\n```\nx\n```")
+    assert isinstance(found, FoundCall)
+    assert json.loads(found.arguments) == {"command": "cat > a <<EOF\nx"}
+
+
 NASTY = st.text(alphabet=st.sampled_from("{}[]\"'`<>/\\:,\n\r\t \0ab\ud800é")) | st.text()
 
 

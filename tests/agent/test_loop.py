@@ -321,3 +321,11 @@ async def test_a_verification_left_open_by_the_workspace_is_closed():
     workspace = ScriptedWorkspace(events=(started,))
     events = await run(make_loop([SUBMIT], workspace=workspace))
     assert [event.kind for event in events].count("verification_finished") == 1
+
+
+async def test_a_call_that_died_with_the_run_is_answered_as_interrupted():
+    events = await run(make_loop([bash("ls"), SUBMIT]))
+    asked = next(at for at, event in enumerate(events) if isinstance(event, ToolCallStarted))
+    assert history(events[: asked + 1])[-1] == ToolMessage(
+        tool_call_id="call00001", content="interrupted before it finished"
+    )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -92,7 +91,7 @@ async def test_closing_the_iterator_early_records_the_end(tmp_path: Path):
     loop = make_loop(
         [bash("sleep 30")], sandbox=sandbox, recorder=SessionWriter.create("x", tmp_path)
     )
-    async with aclosing(cast("Any", loop.run(make_task()))) as stream:
+    async with aclosing(loop.run(make_task())) as stream:
         async for event in stream:
             if isinstance(event, ToolCallStarted):
                 break
@@ -105,7 +104,7 @@ async def test_closing_the_iterator_early_records_the_end(tmp_path: Path):
 async def test_a_consumer_that_stops_taking_stops_the_run():
     sandbox = FakeSandbox()
     loop = make_loop([bash(f"echo {number}") for number in range(9)], sandbox=sandbox)
-    stream = cast("Any", loop.run(make_task()))
+    stream = loop.run(make_task())
     async for event in stream:
         if isinstance(event, StepFinished):
             break
