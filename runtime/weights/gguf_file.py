@@ -100,12 +100,15 @@ class GGUFFile:
 
     def read(self, name: str) -> torch.Tensor:
         """The raw bytes of a tensor: uint8 [size_bytes], a private view of the file, not a copy."""
+        import numpy as np
         import torch
 
         tensor = self.tensors[name]
-        return torch.frombuffer(
-            self._map, dtype=torch.uint8, count=tensor.size_bytes, offset=tensor.offset
+        # not torch.frombuffer: only numpy's view keeps the file mapped for as long as it lives
+        view = np.frombuffer(
+            self._map, dtype=np.uint8, count=tensor.size_bytes, offset=tensor.offset
         )
+        return torch.from_numpy(view)
 
     def _alignment(self, cursor: _Cursor) -> int:
         alignment = self.metadata.get("general.alignment", DEFAULT_ALIGNMENT)

@@ -97,8 +97,10 @@ def _shards(folder: Path) -> dict[Path, frozenset[str]]:
 
 
 def _shard_path(folder: Path, file: object) -> Path:
-    if not isinstance(file, str) or Path(file).name != file:
-        raise CheckpointError(f"{INDEX} names {file!r:.60}, which is no file name", hint=HINT)
+    if not isinstance(file, str) or Path(file).name != file or not file.endswith(".safetensors"):
+        raise CheckpointError(
+            f"{INDEX} names {file!r:.60}, which is no safetensors file of this folder", hint=HINT
+        )
     if not (folder / file).exists():
         raise CheckpointError(f"the shard {file} is missing from {folder}", hint=HINT)
     return folder / file
