@@ -1,0 +1,1 @@
+"""Getting model files: one module a source, and what makes a download safe to interrupt."""
