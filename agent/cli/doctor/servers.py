@@ -69,10 +69,17 @@ def _check_bundled(name: str) -> Check:
     try:
         path = resolve(name)
     except RnjRuntimeError as exc:
+        by_itself = " fix and run fetch it by themselves." if name == DEFAULT_BUNDLED_MODEL else ""
         return Check(
-            name="model",
-            status="warning",
-            detail=f"{exc.message} (fix and run fetch the default model by themselves)",
-            hint=exc.hint or f"rnj-agent model pull {name}",
+            name="model", status="warning", detail=f"{exc.message}{by_itself}", hint=exc.hint
         )
-    return Check(name="model", status="ok", detail=f"{name}, in the bundled runtime, from {path}")
+    return Check(name="model", status="ok", detail=f"{name} in the bundled runtime, from {path}")
+
+
+def check_models_present() -> list[Check]:
+    """The models of the catalogue that are on this machine."""
+    from rnj_agent.runtime.hub import list_models
+
+    present = [status.entry.name for status in list_models() if status.path is not None]
+    detail = ", ".join(present) or "none yet"
+    return [Check(name="models", status="ok", detail=detail)]
