@@ -182,8 +182,8 @@ class Baseline:
             await self._run(_RECODE, {"FORM": _FORM})
             return (await self._read("patch", MAX_PATCH_BYTES)).decode("utf-8")
 
-    async def settle(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Undo what a command that is not the model's has done: (files put back, files made).
+    async def settle(self) -> tuple[str, ...]:
+        """Undo what a command that is not the model's has done: the files put back.
 
         What it changed is put back, what it made will never count as part of a patch.
 
@@ -199,7 +199,7 @@ class Baseline:
                 f"{self._state}/exclude", lines.encode("utf-8", "surrogateescape")
             )
             await self._run(_EXCLUDE, {})
-        return changed, made
+        return changed
 
     async def make_pristine(self, restored: Sequence[str], removed: Sequence[str]) -> str:
         """Copy the files as they are now, but some as they were: where that copy lies.

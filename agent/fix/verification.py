@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,6 +16,7 @@ Phase: TypeAlias = Literal["before", "after"]
 MAX_EVENT_CHARS = 10_000
 MAX_EVIDENCE_CHARS = 2_000
 """Of the output that a model is shown: enough for one failure."""
+_NO_TESTS = re.compile(r"no tests ran|file or directory not found|No tests found|Ran 0 tests")
 _CANNOT_RUN = frozenset({126, 127})
 """What a shell answers for a command that is not executable or not there."""
 
@@ -24,8 +26,7 @@ class TestCommand:
     __test__ = False  # for pytest: not a test class
 
     command: str
-    subdirectory: str = ""
-    """Where in the repository it runs."""
+    """Runs in the repository's root."""
     timeout_s: float = 600.0
 
     async def run(
@@ -45,9 +46,7 @@ class TestCommand:
         emit(VerificationStarted(phase=phase, command=self.command))
         root = root or sandbox.workdir
         result = await sandbox.execute(
-            self.command.replace(sandbox.workdir, root),
-            cwd=f"{root}/{self.subdirectory}".rstrip("/"),
-            timeout_s=self.timeout_s,
+            self.command.replace(sandbox.workdir, root), cwd=root, timeout_s=self.timeout_s
         )
         output = condense(result.output, MAX_EVENT_CHARS)
         if result.timed_out:
@@ -66,6 +65,11 @@ class TestCommand:
 def could_not_run(run: VerificationFinished) -> bool:
     """Whether the command itself is at fault, not the code under test."""
     return run.exit_code in _CANNOT_RUN
+
+
+def finds_no_tests(run: VerificationFinished) -> bool:
+    """Whether it says, in the words of a common test runner, that there was nothing to run."""
+    return not run.passed and _NO_TESTS.search(run.output) is not None
 
 
 def evidence(run: VerificationFinished) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from dataclasses import dataclass, field
 
@@ -13,7 +12,12 @@ from rnj_agent.agent.fix.baseline import Baseline
 from rnj_agent.agent.fix.patch import FilePatch, PatchError, parse_patch
 from rnj_agent.agent.fix.repository import Snapshot, write_tar
 from rnj_agent.agent.fix.test_files import added_configuration, modified_tests
-from rnj_agent.agent.fix.verification import TestCommand, could_not_run, evidence
+from rnj_agent.agent.fix.verification import (
+    TestCommand,
+    could_not_run,
+    evidence,
+    finds_no_tests,
+)
 from rnj_agent.agent.workspace import Emit, Review
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
@@ -44,7 +48,7 @@ class FixWorkspace:
         return True
 
     async def prepare(self, snapshot: Snapshot) -> None:
-        """Copy the files in and remember them; commands will start where the user stands.
+        """Copy the files in and remember them as they are.
 
         Raises:
             WorkspaceError: the files changed while they were read.
@@ -55,9 +59,6 @@ class FixWorkspace:
             archive.seek(0)
             await self.sandbox.put_archive(archive)
         await self._baseline.create()
-        if snapshot.subdirectory:
-            start = f"{self.sandbox.workdir}/{snapshot.subdirectory}"
-            await self.sandbox.execute(f"cd -- {shlex.quote(start)}")
 
     async def test_before(self, emit: Emit) -> None:
         """Run the tests once before the model does anything, and undo what they did to the files.
@@ -73,13 +74,16 @@ class FixWorkspace:
                 f"The test command cannot run in the sandbox: {self.before.output[-500:]}",
                 hint="commands run on the sandbox's own programs; see --image and --test-cmd",
             )
-        changed, _ = await self._baseline.settle()
+        changed = await self._baseline.settle()
         if changed:
             text = f"the test command changes files of the repository: {_listed(changed)}; put back"
             emit(Notice(level="warning", text=text))
         if self.before.passed:
             text = "the tests pass before any change, so they do not show what is wrong"
             emit(Notice(level="warning", text=text))
+        elif finds_no_tests(self.before):
+            last = self.before.output.rsplit("\n", 1)[-1]
+            emit(Notice(level="warning", text=f"the test command finds no tests: {last}"))
 
     async def review(self, emit: Emit) -> Review:
         try:

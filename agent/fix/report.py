@@ -1,0 +1,136 @@
+"""What a fix came to: a fold over the run's events, and the lines that end it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnj_agent.agent.events import (
+    Event,
+    RunFinished,
+    StepFinished,
+    VerificationFinished,
+)
+from rnj_agent.agent.fix.patch import FilePatch
+from rnj_agent.agent.render import Renderer
+from rnj_agent.agent.wording import printable
+
+_MAX_FILES = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """Passes events on to a renderer and keeps what the report needs of them."""
+
+    inner: Renderer
+    model_s: float = 0.0
+    commands_s: float = 0.0
+    before: VerificationFinished | None = None
+    after: VerificationFinished | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StepFinished():
+                self.model_s += event.model_s
+                self.commands_s += event.tools_s
+            case VerificationFinished(phase="before"):
+                self.before = event
+                self.commands_s += event.duration_s
+            case VerificationFinished(phase="after"):
+                self.after = event
+            case _:
+                pass
+        self.inner(event)
+
+    def tick(self) -> None:
+        self.inner.tick()
+
+    def pause(self) -> None:
+        self.inner.pause()
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixReport:
+    issue_title: str
+    model: str
+    files: tuple[FilePatch, ...]
+    finished: RunFinished
+    before: VerificationFinished | None
+    """The tests before any change; None where no command is given."""
+    after: VerificationFinished | None
+    """The last test run; None also where nothing was submitted."""
+    tests_modified: tuple[str, ...]
+    model_s: float
+    commands_s: float
+    session_dir: Path
+    patch_file: Path | None
+    """Where the patch is kept; None where there is none."""
+
+
+def render_report(report: FixReport) -> str:
+    """Some lines for a terminal, without colours."""
+    finished = report.finished
+    tokens = finished.num_prompt_tokens + finished.num_completion_tokens
+    rows = [
+        ("issue", printable(report.issue_title)),
+        ("result", f"{_verdict(report)} ({finished.reason}: {printable(finished.detail)})"),
+        *_test_rows(report),
+        *_patch_rows(report.files),
+        (
+            "effort",
+            f"{finished.num_steps} steps, {tokens:,} tokens ({finished.num_cached_tokens:,} "
+            f"cached), {finished.duration_s:.0f} s: {report.model_s:.0f} s in the model, "
+            f"{report.commands_s:.0f} s in commands",
+        ),
+        ("session", str(report.session_dir)),
+    ]
+    return "\n".join(f"{name:>8}  {text}" for name, text in rows)
+
+
+def _verdict(report: FixReport) -> str:
+    if not report.finished.patch:
+        return "no patch"
+    verified = report.finished.verified
+    if verified is None:
+        return "a patch; no test command was given, so nothing proves it"
+    return "a patch that passes the tests" if verified else "a patch that does NOT pass the tests"
+
+
+def _test_rows(report: FixReport) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    if report.before is not None:
+        after = "not run" if report.after is None else _outcome(report.after)
+        rows.append(("tests", f"{_outcome(report.before)} before, {after} after"))
+    if report.tests_modified:
+        named = ", ".join(map(printable, report.tests_modified))
+        rows.append(("", f"the patch changes existing tests: {named} (run as they were, too)"))
+    return rows
+
+
+def _outcome(run: VerificationFinished) -> str:
+    return "passed" if run.passed else f"failed (exit {run.exit_code})"
+
+
+def _patch_rows(files: Sequence[FilePatch]) -> list[tuple[str, str]]:
+    lines = [_stat(file) for file in files[:_MAX_FILES]]
+    if len(files) > _MAX_FILES:
+        lines.append(f"and {len(files) - _MAX_FILES} more files")
+    return [("patch" if number == 0 else "", line) for number, line in enumerate(lines)]
+
+
+def _stat(file: FilePatch) -> str:
+    added = sum(hunk.num_added for hunk in file.hunks)
+    removed = sum(hunk.num_removed for hunk in file.hunks)
+    size = "binary" if file.binary is not None else f"+{added} -{removed}"
+    kind = ""
+    if file.old_path is None:
+        kind = " (new)"
+    elif file.new_path is None:
+        kind = " (deleted)"
+    elif file.old_path != file.new_path:
+        kind = f" (was {file.old_path})"
+    return printable(f"{file.path}{kind} {size}")
