@@ -92,17 +92,18 @@ def verify(name: str, progress: OnProgress = silent, *, catalogue: Catalogue = C
     """
     entry = _entry(name, catalogue)
     path = resolve(name, catalogue=catalogue)
-    record = read_record(path)
-    expected = record.sha256 if record else entry.sha256
-    if expected is None or not path.is_file():
-        return False
-    report = Reporter(progress, path.stat().st_size, "checking the sha256")
-    if file_sha256(path, report) != expected:
-        raise DownloadError(
-            f"{path} is damaged: its sha256 is not {expected}.",
-            hint=f"rm {path} && rnj-agent model pull {name}",
-        )
-    return True
+    folder = path if entry.file is None else path.parent
+    checksums = _checksums(entry, folder)
+    total_bytes = sum((folder / file).stat().st_size for file in checksums)
+    report = Reporter(progress, total_bytes, "checking the sha256")
+    for file, sha256 in checksums.items():
+        if file_sha256(folder / file, report) != sha256:
+            raise DownloadError(
+                f"{folder / file} is damaged: its sha256 is not {sha256}.",
+                hint=f"rm {folder / file} && rnj-agent model pull {name}",
+            )
+        report.next_file()
+    return bool(checksums)
 
 
 def model_path(entry: CatalogueEntry) -> Path:
@@ -111,13 +112,18 @@ def model_path(entry: CatalogueEntry) -> Path:
 
 
 def _is_whole(entry: CatalogueEntry, path: Path) -> bool:
-    if entry.file is None:
-        return (path / "config.json").is_file() and read_record(path) is not None
-    if not path.is_file():
-        return False
-    # a file from the hub may be another build of the model: its record tells its size
-    record = read_record(path)
-    return path.stat().st_size == (record.size_bytes if record else entry.size_bytes)
+    folder = path if entry.file is None else path.parent
+    if record := read_record(folder):
+        return record.is_present_in(folder)
+    # a file that someone put there; of a folder nobody knows whether it is whole
+    return entry.file is not None and path.is_file() and path.stat().st_size == entry.size_bytes
+
+
+def _checksums(entry: CatalogueEntry, folder: Path) -> dict[str, str]:
+    """By file name, as taken down when the model was fetched, else as the catalogue has it."""
+    if record := read_record(folder):
+        return {file.name: file.sha256 for file in record.files}
+    return {entry.file: entry.sha256} if entry.file and entry.sha256 else {}
 
 
 def _is_model(path: Path) -> bool:
@@ -148,6 +154,6 @@ def _status(entry: CatalogueEntry) -> ModelStatus:
     return ModelStatus(
         entry=entry,
         path=path if _is_whole(entry, path) else None,
-        record=read_record(path),
+        record=read_record(path if entry.file is None else path.parent),
         partial_bytes=partial.stat().st_size if entry.file and partial.exists() else 0,
     )

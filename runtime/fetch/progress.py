@@ -31,8 +31,14 @@ class Reporter:
         self._total_bytes = total_bytes
         self._what = what
         self._done_bytes = 0
+        self._start_bytes = 0
+
+    def next_file(self) -> None:
+        """From now on bytes are counted from the end of the file that is done."""
+        self._start_bytes = self._done_bytes
 
     def __call__(self, done_bytes: int) -> None:
+        done_bytes += self._start_bytes
         self._done_bytes = min(max(done_bytes, self._done_bytes), self._total_bytes)
         self._progress(
             Progress(done_bytes=self._done_bytes, total_bytes=self._total_bytes, what=self._what)

