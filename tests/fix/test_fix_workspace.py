@@ -61,8 +61,7 @@ async def test_what_the_user_sees_is_copied(sandbox: Sandbox, make_repo: MakeRep
     (repo.root / "sub dir").mkdir()
     (repo.root / "sub dir" / "-dash").write_text("x\n")
     workspace = await _prepare(sandbox, repo.root / "sub dir")
-    assert (await _do(sandbox, "pwd; ls")).splitlines() == [f"{sandbox.workdir}/sub dir", "-dash"]
-    await _do(sandbox, "cd ..")
+    assert (await _do(sandbox, "pwd; ls 'sub dir'")).splitlines() == [sandbox.workdir, "-dash"]
     assert (await _do(sandbox, "cat tracked.txt new.txt kept.log; readlink link")).splitlines() == [
         "changed",
         "untracked",
@@ -279,6 +278,14 @@ async def test_a_test_command_that_cannot_run(sandbox: Sandbox, make_repo: MakeR
     workspace = await _prepare(sandbox, make_repo(_FILES).root, tests)
     with pytest.raises(WorkspaceError, match=r"cannot run in the sandbox.*no-such-runner"):
         await workspace.test_before(_ignore)
+
+
+async def test_a_test_command_without_tests(sandbox: Sandbox, make_repo: MakeRepo) -> None:
+    tests = TestCommand(command="python3 -m pytest -q no_such_test.py")
+    workspace = await _prepare(sandbox, make_repo(_FILES).root, tests)
+    events: list[Event] = []
+    await workspace.test_before(events.append)
+    assert any(isinstance(event, Notice) and "finds no tests" in event.text for event in events)
 
 
 async def test_a_test_command_that_hangs(sandbox: Sandbox, make_repo: MakeRepo) -> None:
