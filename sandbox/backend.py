@@ -95,8 +95,9 @@ class BackendSandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_open = False
-        await self._close()
+        if self._is_open:
+            self._is_open = False
+            await self._close()
 
     async def execute(
         self,

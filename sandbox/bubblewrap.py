@@ -26,6 +26,7 @@ from rnj_agent.sandbox.bubblewrap_binary import Bubblewrap, find_bubblewrap
 from rnj_agent.sandbox.environment import GIT_CONFIG, sandbox_environment
 from rnj_agent.sandbox.errors import SandboxLostError, SandboxStartError
 from rnj_agent.sandbox.process import LocalProcess, Process
+from rnj_agent.sandbox.process_table import kill_with_children
 from rnj_agent.sandbox.python_environments import python_environments, search_path
 from rnj_agent.sandbox.run_dirs import create_run_dir, remove_run_dir
 from rnj_agent.sandbox.shell import ShellSettings
@@ -83,19 +84,8 @@ class BubblewrapBackend:
 
     @property
     def settings(self) -> ShellSettings:
-        limits = self._limits
-        bounds = {
-            "-u": limits.num_pids,
-            "-f": limits.disk_bytes // 1024,
-            "-d": limits.memory_bytes // 1024,
-            "-n": 4096,
-            "-c": 0,
-        }
         return ShellSettings(
-            workdir=WORKDIR,
-            state_dir=STATE_DIR,
-            output_bytes=limits.output_bytes,
-            ulimit=" ".join(f"{option} {value}" for option, value in bounds.items()),
+            workdir=WORKDIR, state_dir=STATE_DIR, output_bytes=self._limits.output_bytes
         )
 
     def open(self) -> None:
@@ -118,7 +108,7 @@ class BubblewrapBackend:
 
     async def spawn(self, argv: Sequence[str], pool: ThreadPoolExecutor) -> Process:
         try:
-            return LocalProcess([*self._prefix, *argv], env={})
+            return LocalProcess([*self._prefix, *argv], env={}, kill=kill_with_children)
         except OSError as exc:
             raise SandboxLostError(f"cannot start bubblewrap: {exc}") from exc
 
@@ -143,6 +133,19 @@ class BubblewrapBackend:
             *self._variables(),
             "--",
             *bubblewrap.step_down(user),
+            *self._bounds(),
+        ]
+
+    def _bounds(self) -> list[str]:
+        """Set inside, where the number of processes is this sandbox's own to count."""
+        limits = self._limits
+        return [
+            "prlimit",
+            f"--nproc={limits.num_pids}",
+            f"--fsize={limits.disk_bytes}",
+            f"--data={limits.memory_bytes}",
+            "--nofile=4096",
+            "--core=0",
         ]
 
     def _variables(self) -> list[str]:

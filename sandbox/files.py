@@ -25,17 +25,31 @@ cd -- "$1"
 exec head -c "$3" -- "$2"
 """
 
-# Beside the old file first, so that a full disk leaves that one whole.
+# Beside the old file first, so that a full disk leaves that one whole. The input is read to its
+# end whatever happens: a Docker engine holds up a stream whose reader died for a minute.
 _WRITE = """
-cd -- "$1" && path=$(readlink -m -- "$2") && mkdir -p -- "${path%/*}/" || exit
-[[ ! -e $path || -f $path ]] || { echo 'not a regular file' >&2; exit 1; }
-part=$path.rnj-part
-cat >"$part" && { [[ ! -e $path ]] || chmod --reference="$path" -- "$part"; } &&
-  mv -f -- "$part" "$path" || { rm -f -- "$part"; exit 1; }
+save() {
+  local path part
+  cd -- "$1" && path=$(readlink -m -- "$2") && mkdir -p -- "${path%/*}/" || return
+  [[ ! -e $path || -f $path ]] || { echo 'not a regular file' >&2; return 1; }
+  part=$path.rnj-part
+  cat >"$part" && { [[ ! -e $path ]] || chmod --reference="$path" -- "$part"; } &&
+    mv -f -- "$part" "$path" && return
+  rm -f -- "$part"
+  return 1
+}
+save "$@"
+status=$?
+cat >/dev/null
+exit "$status"
 """
 
 _UNPACK = """
-mkdir -p -- "$1" && exec tar --extract --file=- --directory="$1" --no-same-owner --same-permissions
+mkdir -p -- "$1" &&
+  tar --extract --file=- --directory="$1" --no-same-owner --same-permissions
+status=$?
+cat >/dev/null
+exit "$status"
 """
 
 

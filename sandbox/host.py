@@ -23,6 +23,7 @@ from rnj_agent.sandbox.base import SandboxInfo, SandboxLimits
 from rnj_agent.sandbox.environment import sandbox_environment
 from rnj_agent.sandbox.errors import SandboxLostError, SandboxStartError
 from rnj_agent.sandbox.process import LocalProcess, Process
+from rnj_agent.sandbox.process_table import all_pids, send
 from rnj_agent.sandbox.run_dirs import create_run_dir, remove_run_dir
 from rnj_agent.sandbox.shell import ShellSettings
 
@@ -50,7 +51,6 @@ class HostBackend:
             workdir=str(self._run_dir / "workspace"),
             state_dir=str(self._run_dir / "state"),
             output_bytes=self._limits.output_bytes,
-            ulimit="-c 0",
         )
 
     def open(self) -> None:
@@ -82,15 +82,14 @@ def end_tagged(entry: str) -> None:
     deadline = time.monotonic() + _SWEEP_S
     while (pids := _tagged(entry.encode())) and time.monotonic() < deadline:
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
         time.sleep(0.01)
 
 
 def _tagged(entry: bytes) -> list[int]:
     found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*"):
+    for pid in all_pids():
         with contextlib.suppress(OSError):  # it ended, or is not ours
-            if entry in (path / "environ").read_bytes().split(b"\0"):
-                found.append(int(path.name))
+            if entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(pid)
     return found

@@ -12,6 +12,8 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rnj_agent.sandbox.process_table import status_of
+
 MANAGED_LABEL = "dev.rnj-agent.managed"
 OWNER_LABEL = "dev.rnj-agent.owner"
 SESSION_LABEL = "dev.rnj-agent.session"
@@ -26,7 +28,7 @@ class Owner:
     pid_namespace: str
     pid: int
     start_ticks: int
-    """Clock ticks after boot at which it started: field 22 of /proc/PID/stat."""
+    """When it started, after the boot."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -81,9 +83,5 @@ def _here(pid: int, start_ticks: int) -> Owner:
 
 def _start_ticks(pid: int) -> int | None:
     """None for a process that is not there, or dead and only not yet waited for."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    state, *fields = stat.rpartition(")")[2].split()  # the name before may hold anything
-    return None if state in {"Z", "X"} else int(fields[18])
+    status = status_of(pid)
+    return None if status is None or status.state in {"Z", "X"} else status.start_ticks

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import select
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,7 @@ class LocalProcess:
     Args:
         argv: the command line.
         env: its whole environment.
+        kill: ends it, and what would not end with it.
         end_rest: called once it has ended, and on kill, to end what it left behind.
     """
 
@@ -110,8 +112,10 @@ class LocalProcess:
         argv: Sequence[str],
         *,
         env: Mapping[str, str],
+        kill: Callable[[int], None] = lambda pid: os.kill(pid, signal.SIGKILL),
         end_rest: Callable[[], None] | None = None,
     ) -> None:
+        self._kill = kill
         self._end_rest = end_rest
         self._popen = subprocess.Popen(
             argv,
@@ -173,7 +177,8 @@ class LocalProcess:
         os.close(self._exited)
 
     def kill(self) -> None:
-        self._popen.kill()
+        if self._popen.poll() is None:
+            self._kill(self._popen.pid)
         self._end()
 
     def _end(self) -> None:

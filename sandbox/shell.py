@@ -38,8 +38,6 @@ class ShellSettings:
     state_dir: str
     output_bytes: int
     """How much of one command's output is kept as a file in ``state_dir``."""
-    ulimit: str = ""
-    """Arguments for bash's ulimit, where nothing else holds these bounds."""
     owns_user: bool = False
     """Whether every process that this user may kill in there is the command's."""
 
@@ -86,7 +84,7 @@ class Shell:
         variables = f"{settings.state_dir}/variables"
         return [
             *("bash", "-c", _script("supervise.sh"), "bash"),
-            *(f"{max(timeout_s, 0.001):.3f}", f"{GRACE_S:.3f}", settings.ulimit),
+            *(f"{max(timeout_s, 0.001):.3f}", f"{GRACE_S:.3f}"),
             "all" if settings.owns_user else "",
             *(_script("session.sh"), str(num_bytes), cwd or self._cwd, settings.workdir),
             variables if cwd is None else "",

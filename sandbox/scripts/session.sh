@@ -30,6 +30,7 @@ __rnj_leave() {
   {
     printf 'cwd=%s\0' "$PWD" >&19
     if [[ -n $__rnj_state ]]; then
+      [[ ! -e $__rnj_state.new ]] || command rm -rf -- "$__rnj_state.new"
       export -p >|"$__rnj_state.new" && command mv -f -- "$__rnj_state.new" "$__rnj_state"
     fi
   } 2>/dev/null

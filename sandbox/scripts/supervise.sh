@@ -1,11 +1,10 @@
-# Run one program under limits and a clock, and leave no process of it behind.
+# Run one program under a clock, and leave no process of it behind.
 #
 # $1  seconds of wall time, then SIGTERM
 # $2  seconds from SIGTERM to SIGKILL
-# $3  arguments for ulimit, or nothing
-# $4  "all": everything else that this user runs here belongs to the program and is killed.
+# $3  "all": everything else that this user runs here belongs to the program and is killed.
 #     Only where no one else's process can be reached: in a container of our own.
-# $5  session.sh, and after it its arguments
+# $4  session.sh, and after it its arguments
 #
 # stdout carries what the program writes to stdout and stderr, in order. The original stderr
 # carries our own records, each ended by a NUL: start, cwd=DIRECTORY, exit=STATUS.
@@ -15,10 +14,6 @@ exec 19>&2 2>/dev/null
 # shellcheck disable=SC2016
 start='eval "$1"; eval "${__rnj_program%.}"'
 printf 'start\0' >&19
-if [[ -n $3 ]]; then
-  # shellcheck disable=SC2086
-  ulimit $3
-fi
 others() {
   local process
   for process in /proc/[0-9]*; do
@@ -27,9 +22,9 @@ others() {
   return 1
 }
 
-timeout --kill-after="$2" "$1" bash -lc "$start" bash "${@:5}" 2>&1
+timeout --kill-after="$2" "$1" bash -lc "$start" bash "${@:4}" 2>&1
 status=$?
-if [[ $4 == all ]]; then
+if [[ $3 == all ]]; then
   # One kill reaches them all at once, so a fork bomb cannot outrun it. Then wait until they are gone.
   kill -KILL -1
   for ((i = 0; i < 100; i++)); do
