@@ -16,6 +16,7 @@ from rnj_agent.agent.approval import Approve, allow_all
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
 from rnj_agent.agent.limits import Limits
+from rnj_agent.agent.model_families import default_protocol
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 from rnj_agent.agent.workspace import NoWorkspace, Workspace
 from rnj_agent.sandbox.base import Sandbox, SandboxLimits
@@ -37,9 +38,11 @@ def bundled_model_name(config: Config) -> str:
     return config.model.name or DEFAULT_BUNDLED_MODEL
 
 
-def protocol_from(config: Config) -> events.Protocol:
-    """``auto`` is native tool calls: the parser reads the other forms too."""
-    return "tools" if config.model.protocol == "auto" else config.model.protocol
+def protocol_from(config: Config, model: Model) -> events.Protocol:
+    """``auto`` goes by the model's family."""
+    if config.model.protocol == "auto":
+        return default_protocol(model.info.name)
+    return config.model.protocol
 
 
 def limits_from(config: Config) -> Limits:
@@ -142,7 +145,7 @@ def make_loop(
         tools=toolset(submit=workspace.needs_patch),
         sandbox=sandbox,
         workspace=workspace,
-        protocol=protocol_from(config),
+        protocol=protocol_from(config, model),
         limits=limits_from(config),
         approve=approve,
         recorder=recorder,

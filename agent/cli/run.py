@@ -95,7 +95,7 @@ async def _run(
             session_id=session_id,
             text=text,
             system_prompt=render_system(
-                model=model.info.name, protocol=protocol_from(config), needs_patch=False
+                model=model.info.name, protocol=protocol_from(config, model), needs_patch=False
             ),
             user_message=render_run_task(text, workdir=sandbox.workdir),
             cwd=str(snapshot.root),

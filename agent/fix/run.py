@@ -89,7 +89,7 @@ class FixRun:
             session_id=session_id,
             text=request.issue.title,
             system_prompt=render_system(
-                model=model.info.name, protocol=protocol_from(self.config), needs_patch=True
+                model=model.info.name, protocol=protocol_from(self.config, model), needs_patch=True
             ),
             user_message=render_fix_task(_facts(request, workspace, model.info.context_window)),
             cwd=str(request.snapshot.root),

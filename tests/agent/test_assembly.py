@@ -18,6 +18,7 @@ from rnj_agent.agent.errors import ConfigError
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.follow import follow
 from rnj_agent.agent.render import JsonRenderer
+from rnj_agent.agent.scripted_model import ScriptedModel
 from rnj_agent.agent.scripted_server import ScriptedServer, json_reply, text_reply
 from rnj_agent.agent.task import Task
 from rnj_agent.agent.workspace import NoWorkspace
@@ -39,8 +40,9 @@ def test_limits_reach_the_loop() -> None:
 
 
 def test_protocol_and_default_model() -> None:
-    assert protocol_from(Config()) == "tools"
-    assert protocol_from(Config(model=ModelSettings(protocol="text"))) == "text"
+    model = ScriptedModel([])
+    assert protocol_from(Config(), model) == "tools"
+    assert protocol_from(Config(model=ModelSettings(protocol="text")), model) == "text"
     assert bundled_model_name(Config()) == "qwen2.5-coder-1.5b"
     assert bundled_model_name(Config(model=ModelSettings(name="x"))) == "x"
 
