@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,17 +116,17 @@ class BubblewrapBackend:
         shown = [*_READ_ONLY, *_interpreter_files(), *map(str, self._read_only)]
         if self._network:
             shown.append("/etc/resolv.conf")
-        mounts = [("--ro-bind-try", path, path) for path in shown if not path.startswith("/usr/")]
-        mounts += [
+        private = [("--bind", str(run_dir / name), inside) for name, inside in PRIVATE.items()]
+        etc = [
             ("--ro-bind", str(path), f"/etc/{path.name}") for path in (run_dir / "etc").iterdir()
         ]
-        mounts += [("--bind", str(run_dir / name), inside) for name, inside in PRIVATE.items()]
+        read_only = [("--ro-bind-try", path, path) for path in shown if not _in_usr(path)]
         shm_bytes = str(self._limits.memory_bytes // 2)
         return [
             *bubblewrap.isolation(network=self._network),
             *_system_folders(),
-            *_parents(inside for _, _, inside in mounts),
-            *(word for mount in mounts for word in mount),
+            *_mounts(private),  # first: an environment may lie in /tmp or in a home
+            *_mounts([*etc, *read_only]),
             *("--proc", "/proc", "--dev", "/dev"),
             *("--perms", "1777", "--size", shm_bytes, "--tmpfs", "/dev/shm"),
             *("--remount-ro", "/", "--chdir", "/"),
@@ -184,10 +184,17 @@ def _system_folders() -> list[str]:
     return words
 
 
-def _parents(paths: Iterable[str]) -> list[str]:
-    """Make the folders above mount points: left to itself, bubblewrap may close them to others."""
-    parents = {str(parent) for path in paths for parent in Path(path).parents}
-    return [word for path in sorted(parents - {"/"}) for word in ("--dir", path)]
+def _mounts(mounts: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Mounts, after the folders above them: bubblewrap would close those to other users."""
+    parents = {str(parent) for _, _, inside in mounts for parent in Path(inside).parents}
+    return [
+        *(word for path in sorted(parents - {"/"}) for word in ("--dir", path)),
+        *(word for mount in mounts for word in mount),
+    ]
+
+
+def _in_usr(path: str) -> bool:
+    return Path(path).is_relative_to("/usr")
 
 
 def _interpreter_files() -> list[str]:

@@ -59,6 +59,16 @@ async def small_sandbox(kind: str) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
+def docker_is_ready() -> None:
+    _available("docker")
+
+
+@pytest.fixture
+def bubblewrap_is_ready() -> None:
+    _available("bubblewrap")
+
+
+@pytest.fixture
 def marker() -> str:
     """A word that no other process on this machine has in its command line."""
     return f"rnj-test-{secrets.token_hex(8)}"
