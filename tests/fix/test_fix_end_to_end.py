@@ -30,10 +30,20 @@ from rnj_agent.sandbox.base import Sandbox
 
 _BUGGY = "def add(a, b):\n    return a - b\n"
 _FIXED = "def add(a, b):\n    return a + b\n"
-_TEST = "from calc import add\n\n\ndef test_add():\n    assert add(2, 2) == 4\n"
+_TEST = """from calc import add
+
+
+def test_add():
+    assert add(2, 2) == 4, f"2 + 2 = {add(2, 2)}"
+
+
+if __name__ == "__main__":
+    test_add()
+"""
 _FILES: dict[str, str | bytes] = {"calc.py": _BUGGY, "test_calc.py": _TEST, "notes.md": "x\n"}
 _ISSUE = Issue(title="add() subtracts", body="add() subtracts", source="text")
-_TESTS = TestCommand(command="python3 -m pytest -q -p no:cacheprovider")
+_TESTS = TestCommand(command="python3 test_calc.py")
+_PYTEST = TestCommand(command="python3 -m pytest -q -p no:cacheprovider")
 
 
 def _call(name: str, **arguments: str) -> str:
@@ -88,7 +98,7 @@ async def test_an_issue_becomes_a_verified_commit(sandbox: Sandbox, make_repo: M
     repo = make_repo(_FILES)
     repo.write({"notes.md": "not finished\n"})
     snapshot = take_snapshot(repo.root)
-    report, model = await _fix(sandbox, repo.root, [_LOOK, _EDIT, _SUBMIT])
+    report, model = await _fix(sandbox, repo.root, [_LOOK, _EDIT, _SUBMIT], _PYTEST)
     assert (report.finished.reason, report.finished.verified) == ("submitted", True)
     assert report.patch_file is not None
     assert report.patch_file.read_text() == report.finished.patch
@@ -119,7 +129,7 @@ async def test_a_wrong_fix_gets_evidence_and_a_second_chance(
     told = [_last_message(request) for request in model.requests]
     assert "Nothing is changed yet" in told[1]
     assert "the tests still fail" in told[3]
-    assert "assert 5 == 4" in told[3]
+    assert "AssertionError: 2 + 2 = 5" in told[3]
 
 
 def _last_message(request: ModelRequest) -> str:
