@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from rnj_agent.runtime.catalogue import CATALOGUE
 from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
 from rnj_agent.runtime.server.options import ServeOptions
 from rnj_agent.runtime.server.ready_file import (
@@ -199,8 +200,7 @@ def _ready_file(options: ServeOptions, port: int, api_key: str) -> Generator[Non
 
 def _model_name(model: str) -> str:
     """A catalogue name as it is; of a path, the file's name without its ending."""
-    path = Path(model)
-    return path.name.removesuffix(".gguf") if path.exists() else model
+    return model if model in CATALOGUE else Path(model).name.removesuffix(".gguf")
 
 
 def _say(line: str) -> None:
