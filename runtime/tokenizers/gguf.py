@@ -19,7 +19,7 @@ from rnj_agent.runtime.tokenizers.spec import (
     SentencePieceSpec,
     TokenizerSpec,
 )
-from rnj_agent.runtime.tokenizers.token_bytes import byte_level_bytes, sentencepiece_bytes
+from rnj_agent.runtime.tokenizers.token_bytes import SPACE, byte_level_bytes, sentencepiece_bytes
 
 T = TypeVar("T")
 
@@ -121,7 +121,8 @@ def _sentencepiece(fields: _Fields, tokens: Sequence[str]) -> SentencePieceSpec:
         raise TokenizerError("a SentencePiece tokenizer needs a score a token and an unknown token")
     add_space_prefix = fields.optional("add_space_prefix", bool)
     return SentencePieceSpec(
-        vocab={token: index for index, token in enumerate(tokens)},
+        # GGUF files write the spaces of user-defined tokens (Gemma's runs of spaces) as spaces
+        vocab={token.replace(" ", SPACE): index for index, token in enumerate(tokens)},
         scores=scores,
         unknown_token=tokens[unknown_id],
         add_space_prefix=True if add_space_prefix is None else add_space_prefix,

@@ -80,14 +80,17 @@ def sentencepiece_tokenizer(
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    for is_control in (True, False):
-        tokens = [
-            LibraryToken(token.text, special=is_control, normalized=False)
-            for token in added_tokens
-            if token.is_control == is_control
-        ]
-        (tokenizer.add_special_tokens if is_control else tokenizer.add_tokens)(tokens)
+    tokens = [_as_library_token(token) for token in added_tokens]
+    tokenizer.add_special_tokens([token for token in tokens if token.special])
+    tokenizer.add_tokens([token for token in tokens if not token.special])
     return tokenizer
+
+
+def _as_library_token(token: AddedToken) -> LibraryToken:
+    """Runs of spaces are looked for where spaces are ``▁`` already, as SentencePiece does."""
+    return LibraryToken(
+        token.text.replace(" ", SPACE), special=token.is_control, normalized=" " in token.text
+    )
 
 
 def _pair(merge: str) -> tuple[str, str]:
