@@ -120,8 +120,9 @@ class HostGit:
 
     def config_value(self, key: str) -> str | None:
         """What ``git config --get`` says in the real repository, includes and all, or None."""
-        scope = [] if self.paths.git_dir is None else [f"--git-dir={self.paths.git_dir}"]
-        return _config_get((*scope, "config", "--get", key), cwd=self.paths.worktree)
+        git_dir, common_dir = self.paths.git_dir, self.paths.common_dir
+        real = {"GIT_DIR": str(git_dir), "GIT_COMMON_DIR": str(common_dir)} if git_dir else {}
+        return _config_get(("config", "--get", key), cwd=self.paths.worktree, env=real)
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def _formats(paths: RepositoryPaths) -> dict[str, str]:
         return {}
     config = str(paths.common_dir / "config")
     arguments = [("config", "--file", config, "--get", key) for key in _LOCAL_FORMAT_KEYS]
-    values = [_config_get(each, cwd=paths.worktree) for each in arguments]
+    values = [_config_get(each, cwd=paths.worktree, env={}) for each in arguments]
     known = {"sha1", "sha256", "files", "reftable"}
     pairs = zip(_LOCAL_FORMAT_KEYS, values, strict=True)
     return {key: value for key, value in pairs if value in known}
@@ -197,9 +198,9 @@ def _link_repository(folder: Path, git_dir: Path, common_dir: Path) -> None:
         (folder / "logs" / "HEAD").symlink_to(git_dir / "logs" / "HEAD")
 
 
-def _config_get(arguments: tuple[str, ...], *, cwd: Path) -> str | None:
+def _config_get(arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str | None:
     try:
-        output = _run(("--no-pager", *arguments), cwd=cwd, env={}, stdin=b"")
+        output = _run(("--no-pager", *arguments), cwd=cwd, env=env, stdin=b"")
     except WorkspaceError:
         return None
     return os.fsdecode(output).rstrip("\n") or None
