@@ -15,7 +15,7 @@ from types import TracebackType
 import click
 
 from rnj_agent.agent.errors import RnjError
-from rnj_agent.runtime.errors import RnjRuntimeError
+from rnj_agent.runtime.errors import RequestError, RnjRuntimeError
 from rnj_agent.sandbox.errors import SandboxError
 
 INTERRUPTED = 130
@@ -52,6 +52,8 @@ def describe(error: RnjError | SandboxError | RnjRuntimeError | OSError) -> tupl
             return error.message, error.hint, error.exit_code
         case SandboxError():
             return error.message, error.hint or "rnj-agent doctor", 4
+        case RequestError():
+            return error.message, error.hint, 2
         case RnjRuntimeError():
             return error.message, error.hint or "rnj-agent doctor", 5
         case OSError():

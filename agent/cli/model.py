@@ -79,13 +79,15 @@ def rm_command(name: str, yes: bool) -> None:
     from rnj_agent.runtime.home import rnj_home
     from rnj_agent.runtime.hub import info
 
-    folder = rnj_home() / "models" / info(name).entry.name
+    status = info(name)
+    folder = rnj_home() / "models" / status.entry.name
     if not folder.exists():
         click.echo(f"{name} is not on this machine.", err=True)
         return
     if not yes:
         click.confirm(f"Remove {folder}?", abort=True, err=True)
-    run_async(stop_server(name))
+    if status.path is not None:  # a server may have it loaded
+        run_async(stop_server(name))
     shutil.rmtree(folder)
     click.echo(f"removed {folder}")
 

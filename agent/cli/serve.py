@@ -20,14 +20,20 @@ from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, help="0: any free one.")
+@click.option("--api-key", help="What clients must send; other users here can read it in `ps`.")
 @click.option(
     "--api-key-file",
     type=click.Path(path_type=Path),
-    help="A file with the key that clients must send, in its first line.",
+    help="A file with that key in its first line.",
 )
 @click.option("--context", type=int, metavar="TOKENS", help="Prompt and reply together.")
 def command(
-    model: str, host: str, port: int, api_key_file: Path | None, context: int | None
+    model: str,
+    host: str,
+    port: int,
+    api_key: str | None,
+    api_key_file: Path | None,
+    context: int | None,
 ) -> int:
     """Serve a model behind the OpenAI HTTP API, until Ctrl-C.
 
@@ -38,7 +44,11 @@ def command(
     from rnj_agent.runtime.server.process import serve
 
     options = ServeOptions(
-        model=model, host=host, port=port, api_key=_read_key(api_key_file), context=context
+        model=model,
+        host=host,
+        port=port,
+        api_key=api_key or _read_key(api_key_file),
+        context=context,
     )
     options.check()
     ensure_model(model)

@@ -85,7 +85,7 @@ def check_disk(home: Path) -> Check:
             name="disk",
             status="warning",
             detail=detail,
-            hint="rnj-agent model list; or export RNJ_HOME=/a/larger/disk",
+            hint="df -h; or export RNJ_HOME=/a/larger/disk",
         )
     return Check(name="disk", status="ok", detail=detail)
 

@@ -24,7 +24,7 @@ from rnj_agent.agent.errors import (
     RnjError,
     WorkspaceError,
 )
-from rnj_agent.runtime.errors import DownloadError, RnjRuntimeError
+from rnj_agent.runtime.errors import DownloadError, RequestError, RnjRuntimeError
 from rnj_agent.sandbox.errors import ImageMissingError, SandboxError, SandboxLostError
 
 
@@ -42,6 +42,7 @@ from rnj_agent.sandbox.errors import ImageMissingError, SandboxError, SandboxLos
         (ModelUnavailableError("x"), 5),
         (ContextOverflowError("x"), 5),
         (DownloadError("x"), 5),
+        (RequestError("x"), 2),
         (OSError(errno.ENOSPC, "No space left on device"), 1),
     ],
     ids=lambda value: type(value).__name__,
