@@ -17,7 +17,7 @@ from rnj_agent.runtime.config import Architecture, LayerType
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.kv_cache import KVCache
 from rnj_agent.runtime.layers.attention import visible_keys
-from rnj_agent.runtime.layers.linear import DenseLinear, Linear
+from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
@@ -127,7 +127,7 @@ class CausalLM:
                 f"{weights.checkpoint.path.name}: lm_head.weight is missing, "
                 "and the config says that the embedding is not the head"
             )
-        return DenseLinear(self.embed_tokens)
+        return weights.make_linear(self.embed_tokens, None)
 
 
 def _rotary_embeddings(weights: WeightReader) -> dict[LayerType, RotaryEmbedding]:

@@ -28,6 +28,7 @@ class WeightReader:
         checkpoint: where from.
         dtype: of matrices and biases; norms stay in float32.
         device: where to.
+        make_linear: turns a weight and a bias into a layer; here a weight format comes in.
         progress: called with tensors read and tensors in all.
     """
 
@@ -37,12 +38,14 @@ class WeightReader:
         *,
         dtype: torch.dtype,
         device: str | torch.device,
+        make_linear: Callable[[Tensor, Tensor | None], Linear] = DenseLinear,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.config = checkpoint.config
         self.dtype = dtype
         self.device = device
+        self.make_linear = make_linear
         self._progress = progress
         self._read: set[str] = set()
 
@@ -81,9 +84,9 @@ class WeightReader:
         weights = [f"{name}.weight" for name in names]
         weight = self._stacked(weights, [(rows, in_features) for rows in out_features], self.dtype)
         if not bias:
-            return DenseLinear(weight)
+            return self.make_linear(weight, None)
         biases = [f"{name}.bias" for name in names]
-        return DenseLinear(
+        return self.make_linear(
             weight, self._stacked(biases, [(rows,) for rows in out_features], self.dtype)
         )
 
