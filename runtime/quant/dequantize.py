@@ -6,8 +6,7 @@ numpy code, several times slower, does the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.quant import k_blocks, legacy_blocks
+from rnj_agent.runtime.quant.pieces import PIECE_WEIGHTS, run_pieces, slices
 
-STEP_WEIGHTS = 1 << 15
-"""At most what torch does on one thread: threads of our own share the work without its barriers."""
 STEPS_PER_JOB = 16
 """Scales are read for a whole job at once, which spares most of their many small operations."""
 
@@ -71,30 +69,20 @@ def dequantize_into(out: Tensor, raw: Tensor, tensor_type: GGMLQuantizationType)
     block_size, block_bytes = GGML_QUANT_SIZES[tensor_type]
     out, blocks = out.view(-1, block_size), raw.view(-1, block_bytes)
     block_format = FORMATS.get(tensor_type) or _fallback(tensor_type)
-    steps = max(1, STEP_WEIGHTS // block_size)
+    steps = max(1, PIECE_WEIGHTS // block_size)
 
     def run(job: slice) -> None:
         _dequantize_job(out[job], blocks[job], block_format, steps)
 
-    jobs = list(_slices(len(blocks), steps * STEPS_PER_JOB))
-    if len(jobs) == 1:
-        run(jobs[0])
-        return
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for _ in pool.map(run, jobs):
-            pass
+    run_pieces(run, slices(len(blocks), steps * STEPS_PER_JOB))
 
 
 def _dequantize_job(
     out: Tensor, blocks: Tensor, block_format: BlockFormat, num_blocks: int
 ) -> None:
     scales = block_format.scales(blocks)
-    for step in _slices(len(blocks), num_blocks):
+    for step in slices(len(blocks), num_blocks):
         out[step] = block_format.weights(blocks[step], *(scale[step] for scale in scales))
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    return (slice(start, start + step) for start in range(0, length, step))
 
 
 def _fallback(tensor_type: GGMLQuantizationType) -> BlockFormat:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from rnj_agent.runtime.quant.pieces import PIECE_WEIGHTS, run_pieces, slices
+
 MAX_KERNEL_ROWS = 8
 """Rows above which widening the weight is faster than the int8 kernel, whose time is per row."""
 BUFFER_WEIGHTS = 1 << 25
 """Weights that are widened at a time: 64 MiB in bfloat16, a whole projection of most models."""
-QUANTIZE_ROWS = 1024
 INT8_MAX = 127.0
 
 
@@ -85,11 +86,13 @@ def quantize_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     """
     quants = torch.empty(weight.shape, dtype=torch.int8)
     scales = torch.empty(len(weight), dtype=torch.bfloat16)
-    for start in range(0, len(weight), QUANTIZE_ROWS):
-        rows = weight[start : start + QUANTIZE_ROWS].float()
+
+    def quantize(piece: slice) -> None:
+        rows = weight[piece].float()
         # rounded to bfloat16 before it divides, so that the rounding costs no accuracy
-        scale = (rows.abs().amax(dim=1) / INT8_MAX).bfloat16()
-        steps = rows / scale.float().clamp(min=torch.finfo(torch.float32).tiny)[:, None]
-        quants[start : start + QUANTIZE_ROWS] = steps.round().clamp(-INT8_MAX, INT8_MAX)
-        scales[start : start + QUANTIZE_ROWS] = scale
+        scales[piece] = rows.abs().amax(dim=1) / INT8_MAX
+        inverse = scales[piece].float().clamp(min=torch.finfo(torch.float32).tiny).reciprocal()
+        quants[piece] = (rows * inverse[:, None]).round_().clamp_(-INT8_MAX, INT8_MAX)
+
+    run_pieces(quantize, slices(len(weight), max(1, PIECE_WEIGHTS // weight.shape[1])))
     return quants, scales
