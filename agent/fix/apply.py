@@ -101,7 +101,7 @@ def _check_old(file: FilePatch, old: FileState) -> None:
     if not same_type or (_is_full(file.old_id) and not _has_id(old.content, file.old_id)):
         raise PatchConflictError(
             f"{file.old_path} is not as it was when it was copied; nothing was changed.",
-            hint="apply the saved patch by hand: git apply --3way PATCH",
+            hint="git apply --3way, with the saved patch",
         )
 
 

@@ -33,7 +33,7 @@ from rnj_agent.agent.fix.worktree import read_worktree, write_changes
 _CONVERTING = ("filter", "working-tree-encoding", "ident", "eol")
 _NOT_CONVERTED = {"unspecified", "unset", "lf"}
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
-_SAVED_PATCH = "the patch is saved with the session; apply it with: git apply PATCH"
+_SAVED_PATCH = "or git apply, with the saved patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ def _changes_on_head(
         raise PatchConflictError(
             f"The fix builds on work of yours that is not committed in {', '.join(named)}, "
             "so it cannot be committed alone.",
-            hint=f"use --apply and commit both, or commit yours first; {_SAVED_PATCH}",
+            hint=f"use --apply and commit both, or commit yours first, {_SAVED_PATCH}",
         ) from error
 
 
@@ -233,7 +233,7 @@ def _refuse_staged(git: HostGit, touched: Sequence[str]) -> None:
     if names:
         raise PatchConflictError(
             f"The fix touches files with staged changes of yours: {', '.join(names)}.",
-            hint=f"commit them first, or use --branch NAME; {_SAVED_PATCH}",
+            hint=f"commit them first, or use --branch NAME, {_SAVED_PATCH}",
         )
 
 

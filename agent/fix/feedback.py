@@ -7,6 +7,16 @@ NOTHING_CHANGED = (
     "and change it first."
 )
 
+NO_FILE_CHANGED = "[No file has changed.]"
+
+
+def tests_pass(command: str) -> str:
+    return f"[The tests pass now: `{command}`. Submit if the issue is fixed.]"
+
+
+def tests_fail_now(command: str, evidence: str) -> str:
+    return f"[After this change `{command}` says:]\n{evidence}"
+
 
 def tests_fail(command: str, evidence: str) -> str:
     return f"Not accepted: the tests still fail. `{command}` says:\n{evidence}"

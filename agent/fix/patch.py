@@ -9,20 +9,18 @@ not exactly in the format, and patches beyond the bounds below. Nothing here tou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnj_agent.agent.errors import WorkspaceError
 from rnj_agent.agent.fix.binary_patch import BinaryBody, parse_binary_body
+from rnj_agent.agent.fix.patch_header import Header, bare_path, read_header_line, same_path
 from rnj_agent.agent.fix.paths import why_unsafe
-from rnj_agent.agent.fix.quoting import unquote
 
 MAX_PATCH_BYTES = 64 * 1024**2
 MAX_PATCH_FILES = 5_000
-MODES = frozenset({0o100644, 0o100755, 0o120000})
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(?: .*)?\n")
-_INDEX = re.compile(rb"([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})(?: (\d{6}))?")
 _NO_NEWLINE = b"\\ "
 
 
@@ -106,27 +104,13 @@ class _Lines(Iterator[bytes]):
         return line
 
 
-@dataclass(slots=True)
-class _Header:
-    """What the extended header lines of one file have said so far."""
-
-    old_path: str | None
-    new_path: str | None
-    old_mode: int | None = None
-    new_mode: int | None = None
-    is_new: bool = False
-    is_deleted: bool = False
-    old_id: str = ""
-    new_id: str = ""
-
-
 def _parse_file(lines: _Lines) -> FilePatch:
     line = next(lines)
     if not line.startswith(b"diff --git ") or not line.endswith(b"\n"):
         raise ValueError("expected 'diff --git'")
-    same = _same_path(line[len(b"diff --git ") : -1])
-    header = _Header(old_path=same, new_path=same)
-    while _read_header_line(lines.peek(), header):
+    same = same_path(line[len(b"diff --git ") : -1])
+    header = Header(old_path=same, new_path=same)
+    while read_header_line(lines.peek(), header):
         next(lines)
     hunks, binary = _parse_body(lines, header)
     if header.old_path is None or header.new_path is None or (header.is_new and header.is_deleted):
@@ -143,104 +127,7 @@ def _parse_file(lines: _Lines) -> FilePatch:
     )
 
 
-def _same_path(names: bytes) -> str | None:
-    """The path in ``a/path b/path``; None where the two differ, as in a rename."""
-    if names.startswith(b'"'):
-        old, rest = unquote(names)
-        new = unquote(rest[1:])[0] if rest.startswith(b' "') else rest[1:]
-    else:
-        half = len(names) // 2
-        old, new = names[:half], names[half + 1 :]
-    if old.startswith(b"a/") and new.startswith(b"b/") and old[2:] == new[2:]:
-        return _decode(old[2:])
-    return None
-
-
-def _decode(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
-
-
-def _read_header_line(line: bytes, header: _Header) -> bool:
-    """Take one extended header line in; False where the header is over."""
-    for prefix, read in _HEADER_LINES.items():
-        if line.startswith(prefix):
-            if not line.endswith(b"\n"):
-                raise ValueError("it is cut")
-            read(header, line[len(prefix) : -1])
-            return True
-    return False
-
-
-def _read_old_mode(header: _Header, value: bytes) -> None:
-    header.old_mode = _mode(value)
-
-
-def _read_new_mode(header: _Header, value: bytes) -> None:
-    header.new_mode = _mode(value)
-
-
-def _read_new_file(header: _Header, value: bytes) -> None:
-    header.is_new, header.new_mode = True, _mode(value)
-
-
-def _read_deleted_file(header: _Header, value: bytes) -> None:
-    header.is_deleted, header.old_mode = True, _mode(value)
-
-
-def _read_rename_from(header: _Header, value: bytes) -> None:
-    header.old_path = _bare_path(value)
-
-
-def _read_rename_to(header: _Header, value: bytes) -> None:
-    header.new_path = _bare_path(value)
-
-
-def _read_index(header: _Header, value: bytes) -> None:
-    found = _INDEX.fullmatch(value)
-    if found is None:
-        raise ValueError("a malformed index line")
-    header.old_id, header.new_id = found[1].decode(), found[2].decode()
-    if found[3] is not None:
-        header.old_mode = header.new_mode = _mode(found[3])
-
-
-def _read_similarity(header: _Header, value: bytes) -> None:
-    pass  # says nothing that the rest does not
-
-
-_HEADER_LINES: dict[bytes, Callable[[_Header, bytes], None]] = {
-    b"old mode ": _read_old_mode,
-    b"new mode ": _read_new_mode,
-    b"new file mode ": _read_new_file,
-    b"deleted file mode ": _read_deleted_file,
-    b"rename from ": _read_rename_from,
-    b"rename to ": _read_rename_to,
-    b"similarity index ": _read_similarity,
-    b"dissimilarity index ": _read_similarity,
-    b"index ": _read_index,
-}
-
-
-def _mode(value: bytes) -> int:
-    if value == b"160000":
-        raise ValueError("it changes a submodule")
-    mode = int(value, 8) if re.fullmatch(rb"[0-7]{6}", value) else 0
-    if mode not in MODES:
-        raise ValueError(f"the mode {value[:16]!r} is not one of a file or a symbolic link")
-    return mode
-
-
-def _bare_path(value: bytes) -> str:
-    """A path without a prefix, quoted or not."""
-    if not value.startswith(b'"'):
-        return _decode(value)
-    path, rest = unquote(value)
-    if rest:
-        raise ValueError("text after a path")
-    return _decode(path)
-
-
-def _parse_body(lines: _Lines, header: _Header) -> tuple[tuple[Hunk, ...], BinaryBody | None]:
+def _parse_body(lines: _Lines, header: Header) -> tuple[tuple[Hunk, ...], BinaryBody | None]:
     if lines.peek() == b"GIT binary patch\n":
         next(lines)
         body = parse_binary_body(lines)
@@ -266,7 +153,7 @@ def _read_name(line: bytes, marker: bytes, prefix: bytes, expected: str | None) 
     if not line.startswith(marker) or not line.endswith(b"\n"):
         raise ValueError(f"expected '{marker.decode().strip()}'")
     # git ends names that hold a space with a tab, for the sake of other programs.
-    named = _bare_path(line[len(marker) : -1].removesuffix(b"\t"))
+    named = bare_path(line[len(marker) : -1].removesuffix(b"\t"))
     wanted = "/dev/null" if expected is None else prefix.decode() + expected
     if named != wanted:
         raise ValueError(f"the file names disagree: {named!r} and {wanted!r}")

@@ -88,6 +88,8 @@ def render_report(report: FixReport) -> str:
         ),
         ("session", str(report.session_dir)),
     ]
+    if report.patch_file is not None:
+        rows.append(("saved", str(report.patch_file)))
     return "\n".join(f"{name:>8}  {text}" for name, text in rows)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from rnj_agent.agent.events import VerificationFinished, VerificationStarted
+
+from rnj_agent.agent.events import TestPhase, VerificationFinished, VerificationStarted
 from rnj_agent.agent.fix.condense import condense
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.sandbox.base import Sandbox
-
-Phase: TypeAlias = Literal["before", "after"]
 
 MAX_EVENT_CHARS = 10_000
 MAX_EVIDENCE_CHARS = 2_000
@@ -30,13 +28,13 @@ class TestCommand:
     timeout_s: float = 600.0
 
     async def run(
-        self, sandbox: Sandbox, phase: Phase, emit: Emit, *, root: str | None = None
+        self, sandbox: Sandbox, phase: TestPhase, emit: Emit, *, root: str | None = None
     ) -> VerificationFinished:
         """Run it once, announced and concluded by events.
 
         Args:
             sandbox: where.
-            phase: before or after the model's work.
+            phase: before, during or after the model's work.
             emit: takes the two events.
             root: of the files to test; None: the sandbox's ``workdir``.
 

@@ -21,9 +21,12 @@ from rnj_agent.agent.fix.verification import (
 from rnj_agent.agent.workspace import Emit, Review
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.tools.base import ToolResult
 
 _SPOOL_BYTES = 64 * 1024**2
 _MAX_NAMED = 5
+QUICK_TESTS_S = 60.0
+"""Tests that took longer before any change run on submission only."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class FixWorkspace:
     tests_modified: tuple[str, ...] = field(default=(), init=False)
     """Existing tests that the reviewed patch changes; they were verified as they were, too."""
     _baseline: Baseline = field(init=False)
+    _known_patch: str = field(default="", init=False)
+    """The changes that the model has seen the tests of."""
 
     def __post_init__(self) -> None:
         self._baseline = Baseline(self.sandbox)
@@ -96,6 +101,22 @@ class FixWorkspace:
         if self.tests is None:
             return Review(accepted=True)
         return await self._verify(self.tests, files, emit)
+
+    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+        """The tests after each change, where they are quick enough to run every time."""
+        try:
+            patch = await self._baseline.read_patch()
+        except SandboxFileError as error:
+            return feedback.unusable(error.message)
+        if patch == self._known_patch:
+            return feedback.NO_FILE_CHANGED if result.is_silent else ""
+        self._known_patch = patch
+        if self.tests is None or self.before is None or self.before.duration_s > QUICK_TESTS_S:
+            return ""
+        now = await self.tests.run(self.sandbox, "during", emit)
+        if now.passed:
+            return feedback.tests_pass(self.tests.command)
+        return feedback.tests_fail_now(self.tests.command, evidence(now))
 
     async def _verify(self, tests: TestCommand, files: tuple[FilePatch, ...], emit: Emit) -> Review:
         self.tests_modified = modified_tests(files, tests.command)
