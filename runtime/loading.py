@@ -18,9 +18,9 @@ from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.engine import Engine
 from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.machine import available_memory_bytes, num_physical_cores
-from rnj_agent.runtime.models.loading import default_dtype, load_model
+from rnj_agent.runtime.models.loading import Quant, default_dtype, default_quant, load_model
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
-from rnj_agent.runtime.weights.checkpoint import open_checkpoint
+from rnj_agent.runtime.weights.checkpoint import Checkpoint, open_checkpoint
 
 DEFAULT_CONTEXT = 32_768
 """Tokens, where the model's window is larger and nobody asked for more."""
@@ -34,6 +34,7 @@ MAX_CACHED_PRIMITIVES = 128
 shape: bf16 linear layers at 1,024 lengths took 1.0 GiB with their default of 1,024, 0.13 GiB with
 this (torch 2.13, AVX512-AMX)."""
 
+EMBEDDING = "model.embed_tokens.weight"
 GIB = 2**30
 
 
@@ -69,7 +70,8 @@ def load(
     torch.set_num_threads(num_threads)
     checkpoint = open_checkpoint(path)
     dtype = default_dtype("cpu")
-    weights_bytes = sum(math.prod(shape) for shape in checkpoint.shapes.values()) * dtype.itemsize
+    quant = default_quant(checkpoint, dtype, "cpu")
+    weights_bytes = loaded_weights_bytes(checkpoint, dtype, quant)
     capacity = choose_context(
         checkpoint.config,
         context=context,
@@ -79,7 +81,7 @@ def load(
     )
     tokenizer = load_tokenizer(checkpoint.path)
     chat_template = load_chat_template(checkpoint.path)
-    model = load_model(checkpoint, dtype=dtype, device="cpu", progress=progress)
+    model = load_model(checkpoint, dtype=dtype, quant=quant, device="cpu", progress=progress)
     checkpoint.close()
     kv_cache = model.new_cache(capacity)
     return LoadedModel(
@@ -89,7 +91,8 @@ def load(
         chat_template=chat_template,
         max_token_bytes=max(len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)),
         summary=(
-            f"{path.name}: {weights_bytes / GIB:.1f} GiB of weights as {dtype}, up to "
+            f"{path.name}: {weights_bytes / GIB:.1f} GiB of weights "
+            f"({'int8' if quant == 'int8' else str(dtype).removeprefix('torch.')}), up to "
             f"{kv_cache.size_bytes / GIB:.1f} GiB for {capacity} tokens of context, "
             f"{num_threads} threads"
         ),
@@ -129,6 +132,16 @@ def choose_context(
         f"{RESERVE_BYTES / GIB:.1f} to work with), {available_bytes / GIB:.1f} GiB are available.",
         hint="Close other programs, ask for less with --context, or take a smaller model.",
     )
+
+
+def loaded_weights_bytes(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> int:
+    """What the weights take in memory; in int8, all but the embedding, which the head copies."""
+    num_weights = sum(math.prod(shape) for shape in checkpoint.shapes.values())
+    if quant == "none":
+        return num_weights * dtype.itemsize
+    num_embedding = math.prod(checkpoint.shapes[EMBEDDING])
+    num_tied_head = 0 if "lm_head.weight" in checkpoint.shapes else num_embedding
+    return num_embedding * dtype.itemsize + num_weights - num_embedding + num_tied_head
 
 
 def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
