@@ -31,6 +31,7 @@ __rnj_leave() {
     printf 'cwd=%s\0' "$PWD" >&19
     if [[ -n $__rnj_state ]]; then
       [[ ! -e $__rnj_state.new ]] || command rm -rf -- "$__rnj_state.new"
+      export -n RNJ_COMMAND # names this program's processes alone, where there is no sandbox
       export -p >|"$__rnj_state.new" && command mv -f -- "$__rnj_state.new" "$__rnj_state"
     fi
   } 2>/dev/null
