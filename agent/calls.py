@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rnj_agent.agent import feedback
 from rnj_agent.agent.approval import Approve, grade_call
@@ -15,7 +16,7 @@ from rnj_agent.agent.events import ToolCallFinished, ToolCallStarted, ToolOutput
 from rnj_agent.agent.guard import LoopGuard
 from rnj_agent.agent.limits import Limits, Spent
 from rnj_agent.agent.messages import ToolCall
-from rnj_agent.agent.review import review
+from rnj_agent.agent.review import watched
 from rnj_agent.agent.workspace import Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
@@ -68,7 +69,7 @@ class CallRunner:
             return _error(feedback.REJECTED), None
         result = await self._use(tool, call)
         if result.submission is None:
-            return result, None
+            return await self._with_evidence(result), None
         return await self._submit(result, result.submission)
 
     async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:
@@ -84,10 +85,15 @@ class CallRunner:
         except Exception as exc:  # noqa: BLE001 - the edge: a tool's bug is a result, not a crash
             return _error(f"{call.name} failed inside: {type(exc).__name__}: {exc}")
 
+    async def _with_evidence(self, result: ToolResult) -> ToolResult:
+        ask = partial(self.workspace.after_call, result)
+        evidence = await watched(ask, self.stream.emit)
+        return replace(result, content=f"{result.content}\n{evidence}") if evidence else result
+
     async def _submit(
         self, result: ToolResult, submission: str
     ) -> tuple[ToolResult, Ending | None]:
-        verdict = await review(self.workspace, self.stream.emit)
+        verdict = await watched(self.workspace.review, self.stream.emit)
         if verdict.accepted:
             detail = "the model submitted"
         elif self.spent.num_rejections < self.limits.max_rejections:

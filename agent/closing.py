@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.events import FinishReason
-from rnj_agent.agent.review import review
+from rnj_agent.agent.review import watched
 from rnj_agent.agent.workspace import Emit, Workspace
 
 _NOT_REVIEWED: frozenset[FinishReason] = frozenset(
@@ -32,4 +32,4 @@ class Closing:
         self.verified = self.ending.verified
         self.patch = await workspace.collect()
         if self.patch and self.ending.reason not in _NOT_REVIEWED:
-            self.verified = (await review(workspace, emit)).verified
+            self.verified = (await watched(workspace.review, emit)).verified

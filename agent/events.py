@@ -18,6 +18,12 @@ from rnj_agent.agent.messages import Message, ToolCall
 
 Protocol: TypeAlias = Literal["tools", "text"]
 
+TestPhase: TypeAlias = Literal[
+    "before",  # any change
+    "during",  # after a step that changed files
+    "after",  # a submission, or the end
+]
+
 FinishReason: TypeAlias = Literal[
     "submitted",  # the model submitted (fix: the patch may still have failed verification)
     "answered",  # a plain answer to a task that needs no patch
@@ -146,14 +152,14 @@ class ContextCompacted:
 class VerificationStarted:
     """The user's test command is about to run in the sandbox."""
 
-    phase: Literal["before", "after"]
+    phase: TestPhase
     command: str
     kind: Literal["verification_started"] = "verification_started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationFinished:
-    phase: Literal["before", "after"]
+    phase: TestPhase
     passed: bool
     exit_code: int
     output: str

@@ -70,11 +70,10 @@ def _verdict(period: int, length: int) -> Verdict:
         what = f"The last {period} calls gave these results"
     if length <= 2 * period:
         nudge = f"[{what} before. Repeating it will not help: do something else.]"
-        return Verdict(num_repeats=repeats, nudge=nudge)
+        return Verdict(num_repeats=repeats, nudge=nudge, temperature=_RAISED_TEMPERATURE)
     nudge = (
         f"[{what} {repeats} times now. Stop repeating. Think about what you have learned, "
         "and take a different step: look at another file, make the edit, or submit.]"
     )
-    temperature = _RAISED_TEMPERATURE if length <= 3 * period else _HIGH_TEMPERATURE
     stop = length >= _STOP_AT_REPEATS[period] * period
-    return Verdict(num_repeats=repeats, nudge=nudge, temperature=temperature, stop=stop)
+    return Verdict(num_repeats=repeats, nudge=nudge, temperature=_HIGH_TEMPERATURE, stop=stop)

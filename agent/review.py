@@ -1,15 +1,20 @@
-"""Ask the workspace whether a submission is good, and close what it leaves open."""
+"""Ask the workspace, and close what it leaves open."""
 
 from __future__ import annotations
 
 import time
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from rnj_agent.agent.events import Event, VerificationFinished, VerificationStarted
-from rnj_agent.agent.workspace import Emit, Review, Workspace
+from rnj_agent.agent.workspace import Emit
+
+T = TypeVar("T")
 
 
-async def review(workspace: Workspace, emit: Emit) -> Review:
-    """Review, with a VerificationFinished for every VerificationStarted, also when cancelled."""
+async def watched(ask: Callable[[Emit], Awaitable[T]], emit: Emit) -> T:
+    """Ask, with a VerificationFinished for every VerificationStarted, also when cancelled."""
     started_s = time.monotonic()
     under_way: list[VerificationStarted] = []
 
@@ -24,7 +29,7 @@ async def review(workspace: Workspace, emit: Emit) -> Review:
         emit(event)
 
     try:
-        return await workspace.review(watch)
+        return await ask(watch)
     finally:
         for event in under_way:
             emit(

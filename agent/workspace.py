@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from rnj_agent.agent.events import Event
+from rnj_agent.tools.base import ToolResult
 
 Emit: TypeAlias = Callable[[Event], None]
 """Records and shows one event. Quick; never raises."""
@@ -43,6 +44,17 @@ class Workspace(Protocol):
         """
         ...
 
+    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+        """What the model should know about the files, once it has run something.
+
+        Appended to the call's result. May run the tests, announced through ``emit`` as in
+        ``review``.
+
+        Raises:
+            SandboxError: the sandbox is gone.
+        """
+        ...
+
     async def collect(self) -> str:
         """The unified diff against what the user saw; empty where nothing changed.
 
@@ -64,6 +76,9 @@ class NoWorkspace:
 
     async def review(self, emit: Emit) -> Review:
         return Review(accepted=True)
+
+    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+        return ""
 
     async def collect(self) -> str:
         return ""

@@ -27,6 +27,8 @@ class ToolResult:
     """Exactly what the model is told."""
     is_error: bool = False
     exit_code: int | None = None
+    is_silent: bool = False
+    """It said that it succeeded, and nothing else."""
     submission: str | None = None
     """Not None: the model says that it is done, with this message."""
 

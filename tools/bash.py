@@ -76,6 +76,7 @@ class BashTool:
             content=await self._content(result, timeout_s, context),
             is_error=result.exit_code != 0,
             exit_code=result.exit_code,
+            is_silent=result.exit_code == 0 and not result.output.strip(),
             submission=_submission(result),
         )
 

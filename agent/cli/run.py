@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.fix.workspace import FixWorkspace
     from rnj_agent.agent.render import Renderer
     from rnj_agent.agent.workspace import Emit, Review
+    from rnj_agent.tools.base import ToolResult
 
 
 @click.command("run")
@@ -122,6 +123,9 @@ class _Copy:
         from rnj_agent.agent.workspace import Review
 
         return Review(accepted=True)
+
+    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+        return ""
 
     async def collect(self) -> str:
         return await self.inner.collect()

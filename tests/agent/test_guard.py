@@ -25,7 +25,7 @@ def test_the_second_time_is_nudged_and_the_third_heats_up():
     guard = LoopGuard()
     verdicts = [guard.observe("bash ls", "a.py") for _ in range(5)]
     assert [bool(verdict.nudge) for verdict in verdicts] == [False, True, True, True, True]
-    assert [verdict.temperature for verdict in verdicts[:4]] == [None, None, 0.7, 1.0]
+    assert [verdict.temperature for verdict in verdicts[:4]] == [None, 0.7, 1.0, 1.0]
     assert [verdict.stop for verdict in verdicts] == [False, False, False, False, True]
 
 

@@ -193,6 +193,12 @@ async def test_a_plain_answer_ends_a_run_that_needs_no_patch():
     assert [command.command for command in sandbox.commands] == ["cat x"]
 
 
+async def test_the_workspace_adds_what_it_knows_to_a_result():
+    model = ScriptedModel([bash("ls"), SUBMIT])
+    await run(make_loop(model, sandbox=LS, workspace=ScriptedWorkspace(evidence=["[they pass]"])))
+    assert contents(list(model.requests[1].messages))[-1] == "a.py\n[exit code 0]\n[they pass]"
+
+
 async def test_a_rejected_submission_goes_back_with_its_evidence():
     workspace = ScriptedWorkspace([Review(accepted=False, feedback="nothing was changed")])
     model = ScriptedModel([SUBMIT, SUBMIT])
@@ -252,7 +258,7 @@ async def test_the_same_call_with_the_same_result_is_nudged_then_ended():
     assert results[0] == "a.py\n[exit code 0]"
     assert "before. Repeating it" in results[1]
     assert "3 times now" in results[2]
-    assert [request.temperature for request in model.requests] == [None, None, None, 0.7, 1.0]
+    assert [request.temperature for request in model.requests] == [None, None, 0.7, 1.0, 1.0]
 
 
 async def test_a_model_that_fails_ends_the_run_with_its_reason():

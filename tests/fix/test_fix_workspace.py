@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from real_repo import MakeRepo, Repo
 
 from rnj_agent.agent.errors import WorkspaceError
 from rnj_agent.agent.events import Event, Notice, VerificationFinished, VerificationStarted
+from rnj_agent.agent.fix.feedback import NO_FILE_CHANGED
 from rnj_agent.agent.fix.patch import parse_patch
 from rnj_agent.agent.fix.repository import take_snapshot
 from rnj_agent.agent.fix.verification import TestCommand
-from rnj_agent.agent.fix.workspace import FixWorkspace
+from rnj_agent.agent.fix.workspace import QUICK_TESTS_S, FixWorkspace
 from rnj_agent.agent.fix.worktree import apply_patch
 from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.tools.base import ToolResult
 
 _BUGGY = "def add(a, b):\n    return a - b\n"
 _FIXED = "def add(a, b):\n    return a + b\n"
@@ -51,6 +54,10 @@ async def _do(sandbox: Sandbox, command: str) -> str:
 
 async def _fix(sandbox: Sandbox) -> None:
     await _do(sandbox, "sed -i 's/a - b/a + b/' calc.py")
+
+
+async def _fix_again(sandbox: Sandbox) -> None:
+    await _do(sandbox, "sed -i 's/a . a . b/a + b/' calc.py")
 
 
 async def test_what_the_user_sees_is_copied(sandbox: Sandbox, make_repo: MakeRepo) -> None:
@@ -242,6 +249,33 @@ async def test_tests_before_and_after(sandbox: Sandbox, make_repo: MakeRepo) -> 
     review = await workspace.review(events.append)
     assert (review.accepted, review.verified) == (True, True)
     assert "__pycache__" not in await workspace.collect()
+
+
+async def test_each_change_is_tested_and_told(sandbox: Sandbox, make_repo: MakeRepo) -> None:
+    workspace = await _prepare(sandbox, make_repo(_FILES).root, _TESTS)
+    await workspace.test_before(_ignore)
+    events: list[Event] = []
+    looked, silent = ToolResult(content="a"), ToolResult(content="", is_silent=True)
+    assert await workspace.after_call(looked, events.append) == ""
+    assert await workspace.after_call(silent, events.append) == NO_FILE_CHANGED
+    await _do(sandbox, "sed -i 's/a - b/a * a * b/' calc.py")
+    assert "2 + 2 = 8" in await workspace.after_call(silent, events.append)
+    await _fix_again(sandbox)
+    assert "The tests pass now" in await workspace.after_call(silent, events.append)
+    finished = [event for event in events if isinstance(event, VerificationFinished)]
+    assert [(event.phase, event.passed) for event in finished] == [
+        ("during", False),
+        ("during", True),
+    ]
+
+
+async def test_slow_tests_run_on_submission_only(sandbox: Sandbox, make_repo: MakeRepo) -> None:
+    workspace = await _prepare(sandbox, make_repo(_FILES).root, _TESTS)
+    await workspace.test_before(_ignore)
+    assert workspace.before is not None
+    workspace.before = replace(workspace.before, duration_s=QUICK_TESTS_S + 1)
+    await _fix(sandbox)
+    assert await workspace.after_call(ToolResult(content=""), _ignore) == ""
 
 
 async def test_what_the_test_command_leaves_behind_is_not_the_models(
