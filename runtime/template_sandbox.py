@@ -165,9 +165,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "%" and isinstance(left, str):
             raise SecurityError("format text with %")
-        if operator == "**":
-            _check_integers((right,))
-        if operator == "*":
+        if operator in {"*", "**"}:  # a power of an integer has that many times its bits
             product = _size(left) * right if isinstance(right, int) else left * _size(right)
             self._pay(min(abs(int(product)), MAX_CHARS + 1))
         return self.charge(super().call_binop(context, operator, left, right))

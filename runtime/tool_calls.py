@@ -192,25 +192,25 @@ def _is_utf8(text: str) -> bool:
 
 def _is_several(body: str) -> bool:
     """More than one object in one pair of tags: mending would drop all but one of them."""
-    try:
-        _loads(body)
-    except json.JSONDecodeError as exc:
-        # a brace too many is no second object
-        return exc.msg == "Extra data" and "{" in body[exc.pos :]
-    except (ValueError, RecursionError):
-        return False
-    return False
+    problem, at = _json_problem(body)
+    # a brace too many is no second object
+    return problem == "Extra data" and "{" in body[at:]
 
 
 def _is_inside_string(body: str) -> bool:
     """Whether well-formed JSON breaks off inside a string, so that the tag is part of it."""
+    return _json_problem(body)[0].startswith("Unterminated string")
+
+
+def _json_problem(body: str) -> tuple[str, int]:
+    """What keeps ``body`` from being JSON, and where; nothing where it is, or is beyond reading."""
     try:
         _loads(body)
     except json.JSONDecodeError as exc:
-        return exc.msg.startswith("Unterminated string")
+        return exc.msg, exc.pos
     except (ValueError, RecursionError):
-        return False
-    return False
+        return "", 0
+    return "", 0
 
 
 def _may_be_object(body: str, *, at_end: bool) -> bool:

@@ -44,7 +44,7 @@ def expected_ids(library: LibraryTokenizer, text: str) -> list[int]:
 
 def test_any_text_has_the_ids_of_the_library(gguf: Tokenizer, library: LibraryTokenizer) -> None:
     @given(TEXTS)
-    @settings(max_examples=500)
+    @settings(max_examples=500, deadline=None)
     def check(text: str) -> None:
         ids = gguf.encode(text)
         assert ids == expected_ids(library, text)
@@ -106,6 +106,7 @@ def test_half_a_surrogate_pair_does_not_crash(gguf: Tokenizer) -> None:
 
 def test_streaming_gives_the_text_of_the_whole(gguf: Tokenizer) -> None:
     @given(st.lists(st.integers(0, gguf.vocab_size - 1), max_size=30))
+    @settings(deadline=None)
     def check(ids: list[int]) -> None:
         stream = StreamDecoder(gguf)
         pieces = [stream.feed(token_id) for token_id in ids]
