@@ -4,9 +4,11 @@ Covered: no network; no file of the host but a read-only system (/usr, its loade
 certificates) and the Python environments named; no host process, variable or socket; no
 capability and no way to gain one; bounds on the number of processes, the size of a file and the
 data of one process; every command has a pid namespace of its own, whose end ends all in it.
-Where this user is root, commands run as a user number that nothing else on the machine has.
+Where this user is root, commands run as a user number that nothing else on the machine has, and
+read what is shown to them only where others may.
 
-Not covered: holes in the kernel (there is no syscall filter); the memory of all processes
+Not covered: holes in the kernel (there is no syscall filter, and as root commands can still make
+user namespaces of their own); the memory of all processes
 together, CPUs, and the total size of what is written; before Linux 5.14 the processes of this
 user outside count too; as root inside a container that keeps CAP_SYS_ADMIN from it, processes are
 not counted at all.
@@ -25,6 +27,7 @@ from rnj_agent.sandbox.base import SandboxInfo, SandboxLimits
 from rnj_agent.sandbox.bubblewrap_binary import Bubblewrap, find_bubblewrap
 from rnj_agent.sandbox.environment import GIT_CONFIG, sandbox_environment
 from rnj_agent.sandbox.errors import SandboxLostError, SandboxStartError
+from rnj_agent.sandbox.etc import write_etc
 from rnj_agent.sandbox.process import LocalProcess, Process
 from rnj_agent.sandbox.process_table import kill_with_children
 from rnj_agent.sandbox.python_environments import python_environments, search_path
@@ -40,23 +43,6 @@ _FIRST_USER = 1_900_000_000
 _NUM_USERS = 100_000_000
 """User numbers for root's sandboxes: above every range that distributions hand out."""
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_READ_ONLY = (
-    "/nix/store",
-    "/etc/alternatives",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/localtime",
-    "/etc/mime.types",
-    "/etc/os-release",
-    "/etc/protocols",
-    "/etc/services",
-    "/etc/ssl/certs",
-    "/etc/ca-certificates",
-    "/etc/pki/ca-trust",
-    "/etc/pki/tls/certs",
-)
-"""Bound where they exist. Nothing else of /etc is: much of it is the machine's own business."""
 
 
 class BubblewrapBackend:
@@ -93,7 +79,7 @@ class BubblewrapBackend:
         self._run_dir = create_run_dir()
         user = _FIRST_USER + secrets.randbelow(_NUM_USERS) if self._bubblewrap.as_root else None
         try:
-            _fill(self._run_dir, user if user is not None else os.geteuid())
+            _fill(self._run_dir, os.geteuid() if user is None else user, network=self._network)
         except OSError as exc:
             raise SandboxStartError(
                 f"cannot make the sandbox's files in {self._run_dir}: {exc}",
@@ -113,20 +99,20 @@ class BubblewrapBackend:
             raise SandboxLostError(f"cannot start bubblewrap: {exc}") from exc
 
     def _command_line(self, bubblewrap: Bubblewrap, run_dir: Path, user: int | None) -> list[str]:
-        shown = [*_READ_ONLY, *_interpreter_files(), *map(str, self._read_only)]
-        if self._network:
-            shown.append("/etc/resolv.conf")
         private = [("--bind", str(run_dir / name), inside) for name, inside in PRIVATE.items()]
-        etc = [
-            ("--ro-bind", str(path), f"/etc/{path.name}") for path in (run_dir / "etc").iterdir()
+        shown = [Path("/nix/store"), *self._read_only]
+        read_only = [
+            ("--ro-bind-try", str(path), str(path))
+            for path in shown
+            if path.exists() and not path.is_relative_to("/usr")
         ]
-        read_only = [("--ro-bind-try", path, path) for path in shown if not _in_usr(path)]
         shm_bytes = str(self._limits.memory_bytes // 2)
         return [
             *bubblewrap.isolation(network=self._network),
             *_system_folders(),
-            *_mounts(private),  # first: an environment may lie in /tmp or in a home
-            *_mounts([*etc, *read_only]),
+            *("--ro-bind", str(run_dir / "etc"), "/etc"),
+            *_mounts(private),  # before the rest: an environment may lie in /tmp or in a home
+            *_mounts(read_only),
             *("--proc", "/proc", "--dev", "/dev"),
             *("--perms", "1777", "--size", shm_bytes, "--tmpfs", "/dev/shm"),
             *("--remount-ro", "/", "--chdir", "/"),
@@ -157,16 +143,11 @@ class BubblewrapBackend:
         return ["--clearenv", *(word for pair in pairs for word in pair)]
 
 
-def _fill(run_dir: Path, user: int) -> None:
+def _fill(run_dir: Path, user: int, *, network: bool) -> None:
     for name in PRIVATE:
         (run_dir / name).mkdir()
     (run_dir / "home" / ".gitconfig").write_text(GIT_CONFIG)
-    etc = run_dir / "etc"
-    etc.mkdir()
-    (etc / "passwd").write_text(f"agent:x:{user}:{user}:agent:{HOME}:/bin/bash\n")
-    (etc / "group").write_text(f"agent:x:{user}:\n")
-    (etc / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
-    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+    write_etc(run_dir / "etc", user=user, home=HOME, network=network)
     if os.geteuid() == 0:
         for path in [*(run_dir / name for name in PRIVATE), run_dir / "home" / ".gitconfig"]:
             shutil.chown(path, user, user)
@@ -191,12 +172,3 @@ def _mounts(mounts: Sequence[tuple[str, str, str]]) -> list[str]:
         *(word for path in sorted(parents - {"/"}) for word in ("--dir", path)),
         *(word for mount in mounts for word in mount),
     ]
-
-
-def _in_usr(path: str) -> bool:
-    return Path(path).is_relative_to("/usr")
-
-
-def _interpreter_files() -> list[str]:
-    """What the system's Python and Java keep in /etc and do not start without."""
-    return [str(path) for name in ("python3*", "java-*") for path in Path("/etc").glob(name)]

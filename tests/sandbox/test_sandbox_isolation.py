@@ -42,6 +42,8 @@ def shown_directory(tmp_path: Path) -> Path:
     path = tmp_path / "shown"
     path.mkdir()
     (path / "data").write_text("data\n")
+    path.chmod(0o755)  # where this user is root, commands run as another one
+    (path / "data").chmod(0o644)
     return path
 
 
