@@ -19,7 +19,7 @@ from tests.runtime.real_models import (
     token_ids,
 )
 
-pytestmark = pytest.mark.weights
+pytestmark = [pytest.mark.weights, pytest.mark.timeout(1200)]
 
 NUM_NEW_TOKENS = 64
 FACTS = "The river crosses the valley, and the road follows it to the old bridge. "
