@@ -23,7 +23,7 @@ class HubServer(ThreadingHTTPServer):
         """Serve ``files``, while the API says that they are ``stated``."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = files
-        self.repository = hub_repository(dict(stated or files), commit=COMMIT)
+        self.stated = stated or files
 
     @contextmanager
     def running(self) -> Generator[str, None, None]:
@@ -63,11 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, path: str) -> bytes:
         if "/tree/" not in path:
-            return dumps(self.server.repository)
+            return dumps(hub_repository(dict(self.server.stated), commit=COMMIT))
         return dumps(
             [
                 {"type": "file", "path": name, "size": len(data), "oid": "0"}
-                for name, data in self.server.files.items()
+                for name, data in self.server.stated.items()
             ]
         )
 
