@@ -8,10 +8,10 @@ Where this user is root, commands run as a user number that nothing else on the 
 read what is shown to them only where others may.
 
 Not covered: holes in the kernel (there is no syscall filter, and as root commands can still make
-user namespaces of their own); the memory of all processes
-together, CPUs, and the total size of what is written; before Linux 5.14 the processes of this
-user outside count too; as root inside a container that keeps CAP_SYS_ADMIN from it, processes are
-not counted at all.
+user namespaces of their own); the memory of all processes together, CPUs, and the total size of
+what is written; before Linux 5.14 the processes of this user outside count too; as root inside a
+container that keeps CAP_SYS_ADMIN from it, processes are not counted at all. A command whose
+agent is killed in the millisecond while bubblewrap starts runs on until its own time is up.
 """
 
 from __future__ import annotations

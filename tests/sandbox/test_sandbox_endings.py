@@ -39,7 +39,8 @@ async def test_timeout_lets_a_command_clean_up(any_sandbox: Sandbox) -> None:
     result = await any_sandbox.execute(
         "trap 'echo cleaned; exit 3' TERM; sleep 100 & wait", timeout_s=1
     )
-    assert (result.timed_out, result.output) == (True, "cleaned\n")
+    # coreutils' timeout signals the shell and then its group: a trap may run twice
+    assert (result.timed_out, set(result.output.split())) == (True, {"cleaned"})
     assert result.duration_s < 5
 
 
