@@ -31,7 +31,9 @@ class PartialFile:
         ends = self._finished_ends()
         self.num_parts = len(ends)
         self.size_bytes = ends[-1] if ends else 0
-        if not ends:
+        if ends:
+            os.truncate(self.path, self.size_bytes)
+        else:
             self.discard()
 
     def append(self, chunks: Iterable[bytes]) -> None:
