@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
 
-.PHONY: demo test check bench clean setup
+.PHONY: help demo test check bench clean setup setup-dev
 
 help:
 	@echo "make demo   fix the bug in examples/ with a real model, end to end"
@@ -14,6 +15,7 @@ help:
 	@echo "make clean  remove the virtual environment and caches (models stay in RNJ_HOME)"
 
 setup: $(STAMP)
+setup-dev: $(DEV)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -21,16 +23,21 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "python3-venv is missing: apt-get install -y python3-venv"; exit 2; }
 	@echo "Installing exact versions from constraints.txt into $(VENV) …" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(STAMP)
+	@echo "Installing the tools for tests and checks …" >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: setup
 	$(BIN)/python examples/demo.py
 
-test: setup
+test: setup-dev
 	$(BIN)/python -m pytest
 
-check: setup
+check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -69,7 +69,7 @@ class CallRunner:
             return _error(feedback.REJECTED), None
         result = await self._use(tool, call)
         if result.submission is None:
-            return await self._with_evidence(result), None
+            return await self._with_evidence(result)
         return await self._submit(result, result.submission)
 
     async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:
@@ -85,10 +85,17 @@ class CallRunner:
         except Exception as exc:  # noqa: BLE001 - the edge: a tool's bug is a result, not a crash
             return _error(f"{call.name} failed inside: {type(exc).__name__}: {exc}")
 
-    async def _with_evidence(self, result: ToolResult) -> ToolResult:
+    async def _with_evidence(self, result: ToolResult) -> tuple[ToolResult, Ending | None]:
+        """What the call did to the work; a small model that is done may never say so."""
         ask = partial(self.workspace.after_call, result)
         evidence = await watched(ask, self.stream.emit)
-        return replace(result, content=f"{result.content}\n{evidence}") if evidence else result
+        if evidence.text:
+            result = replace(result, content=f"{result.content}\n{evidence.text}")
+        if evidence.settles:
+            verdict = await watched(self.workspace.review, self.stream.emit)
+            if verdict.accepted:
+                return result, Ending("submitted", feedback.SETTLED, "", verdict.verified)
+        return result, None
 
     async def _submit(
         self, result: ToolResult, submission: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+SETTLED = "the tests that failed before pass"
 INTERRUPTED = "interrupted before it finished"
 REJECTED = "The user did not allow this call. Do something else."
 

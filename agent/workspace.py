@@ -24,6 +24,16 @@ class Review:
     """Whether the test command passed; None where none is given."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What running something showed."""
+
+    text: str = ""
+    """Appended to the call's result; empty where there is nothing to say."""
+    settles: bool = False
+    """Whether the work looks done, so that a review may end the run."""
+
+
 class Workspace(Protocol):
     """The repository under repair, or nothing at all."""
 
@@ -44,10 +54,10 @@ class Workspace(Protocol):
         """
         ...
 
-    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         """What the model should know about the files, once it has run something.
 
-        Appended to the call's result. May run the tests, announced through ``emit`` as in
+        May run the tests, announced through ``emit`` as in
         ``review``.
 
         Raises:
@@ -77,8 +87,8 @@ class NoWorkspace:
     async def review(self, emit: Emit) -> Review:
         return Review(accepted=True)
 
-    async def after_call(self, result: ToolResult, emit: Emit) -> str:
-        return ""
+    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
+        return Evidence()
 
     async def collect(self) -> str:
         return ""

@@ -21,6 +21,17 @@ def num_physical_cores() -> int:
     return max(1, min(len(cores), _cpu_quota()))
 
 
+def calm_worker_threads() -> None:
+    """Let OpenMP's threads sleep soon at a barrier; call it before torch is imported.
+
+    By default they spin, and where another process shares the cores, each of a token's hundreds of
+    barriers then lasts a time slice. On an idle machine it makes no difference (Qwen2.5-Coder-1.5B
+    in int8, two cores: 5.6 tokens/s against 5.4); beside other work, decoding was several times
+    faster.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def available_memory_bytes() -> int:
     """Memory that can be had without swapping, within the container's limit."""
     limits = [_meminfo_available(), _cgroup_available()]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.fix.repository import Snapshot
     from rnj_agent.agent.fix.workspace import FixWorkspace
     from rnj_agent.agent.render import Renderer
-    from rnj_agent.agent.workspace import Emit, Review
+    from rnj_agent.agent.workspace import Emit, Evidence, Review
     from rnj_agent.tools.base import ToolResult
 
 
@@ -124,8 +124,10 @@ class _Copy:
 
         return Review(accepted=True)
 
-    async def after_call(self, result: ToolResult, emit: Emit) -> str:
-        return ""
+    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
+        from rnj_agent.agent.workspace import Evidence
+
+        return Evidence()
 
     async def collect(self) -> str:
         return await self.inner.collect()

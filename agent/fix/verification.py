@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-
 from rnj_agent.agent.events import TestPhase, VerificationFinished, VerificationStarted
 from rnj_agent.agent.fix.condense import condense
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.tools.output import clean, is_long, shorten
 
-MAX_EVENT_CHARS = 10_000
 MAX_EVIDENCE_CHARS = 2_000
 """Of the output that a model is shown: enough for one failure."""
 _NO_TESTS = re.compile(r"no tests ran|file or directory not found|No tests found|Ran 0 tests")
@@ -46,7 +45,8 @@ class TestCommand:
         result = await sandbox.execute(
             self.command.replace(sandbox.workdir, root), cwd=root, timeout_s=self.timeout_s
         )
-        output = condense(result.output, MAX_EVENT_CHARS)
+        output = clean(result.output)
+        output = shorten(output, "") if is_long(output) else output.rstrip("\n")
         if result.timed_out:
             output += f"\n[stopped after {self.timeout_s:g} s]"
         finished = VerificationFinished(

@@ -18,7 +18,7 @@ from rnj_agent.agent.fix.verification import (
     evidence,
     finds_no_tests,
 )
-from rnj_agent.agent.workspace import Emit, Review
+from rnj_agent.agent.workspace import Emit, Evidence, Review
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
 from rnj_agent.tools.base import ToolResult
@@ -102,21 +102,22 @@ class FixWorkspace:
             return Review(accepted=True)
         return await self._verify(self.tests, files, emit)
 
-    async def after_call(self, result: ToolResult, emit: Emit) -> str:
+    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         """The tests after each change, where they are quick enough to run every time."""
         try:
             patch = await self._baseline.read_patch()
         except SandboxFileError as error:
-            return feedback.unusable(error.message)
+            return Evidence(text=feedback.unusable(error.message))
         if patch == self._known_patch:
-            return feedback.NO_FILE_CHANGED if result.is_silent else ""
+            return Evidence(text=feedback.NO_FILE_CHANGED if result.is_silent else "")
         self._known_patch = patch
         if self.tests is None or self.before is None or self.before.duration_s > QUICK_TESTS_S:
-            return ""
+            return Evidence()
         now = await self.tests.run(self.sandbox, "during", emit)
         if now.passed:
-            return feedback.tests_pass(self.tests.command)
-        return feedback.tests_fail_now(self.tests.command, evidence(now))
+            text = feedback.tests_pass(self.tests.command)
+            return Evidence(text=text, settles=not self.before.passed and bool(patch))
+        return Evidence(text=feedback.tests_fail_now(self.tests.command, evidence(now)))
 
     async def _verify(self, tests: TestCommand, files: tuple[FilePatch, ...], emit: Emit) -> Review:
         self.tests_modified = modified_tests(files, tests.command)

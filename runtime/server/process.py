@@ -18,6 +18,7 @@ import uvicorn
 
 from rnj_agent.runtime.catalogue import CATALOGUE
 from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
+from rnj_agent.runtime.machine import calm_worker_threads
 from rnj_agent.runtime.server.options import ServeOptions
 from rnj_agent.runtime.server.ready_file import (
     ServerRecord,
@@ -89,6 +90,7 @@ async def _load(options: ServeOptions, service: Service, server: _Server) -> int
 
 
 def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
+    calm_worker_threads()
     from rnj_agent.runtime.hub import resolve
     from rnj_agent.runtime.loading import load
     from rnj_agent.runtime.server.service import ServedModel

@@ -22,7 +22,7 @@ from rnj_agent.agent.events import (
 from rnj_agent.agent.loop import AgentLoop
 from rnj_agent.agent.scripted_model import ScriptedModel, Turn
 from rnj_agent.agent.task import Task
-from rnj_agent.agent.workspace import Emit, Review
+from rnj_agent.agent.workspace import Emit, Evidence, Review
 from rnj_agent.sandbox.fake import FakeSandbox
 from rnj_agent.tools.base import ToolResult
 from rnj_agent.tools.toolset import toolset
@@ -41,7 +41,7 @@ class ScriptedWorkspace:
     """Emitted during each review."""
     error: Exception | None = None
     """Raised by ``collect``."""
-    evidence: list[str] = field(default_factory=list[str])
+    evidence: list[Evidence] = field(default_factory=list[Evidence])
     """What ``after_call`` says, call by call; then nothing."""
     num_reviews: int = 0
     num_collected: int = 0
@@ -53,8 +53,8 @@ class ScriptedWorkspace:
             emit(event)
         return self.reviews.pop(0) if self.reviews else ACCEPTED
 
-    async def after_call(self, result: ToolResult, emit: Emit) -> str:
-        return self.evidence.pop(0) if self.evidence else ""
+    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
+        return self.evidence.pop(0) if self.evidence else Evidence()
 
     async def collect(self) -> str:
         self.num_collected += 1

@@ -22,7 +22,7 @@ from rnj_agent.agent.messages import (
 )
 from rnj_agent.agent.model import ToolCallChunk
 from rnj_agent.agent.scripted_model import ScriptedModel, ScriptedTurn, calls, says
-from rnj_agent.agent.workspace import NoWorkspace, Review
+from rnj_agent.agent.workspace import Evidence, NoWorkspace, Review
 from rnj_agent.sandbox.errors import SandboxLostError
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 from rnj_agent.tools.bash import SENTINEL
@@ -195,8 +195,25 @@ async def test_a_plain_answer_ends_a_run_that_needs_no_patch():
 
 async def test_the_workspace_adds_what_it_knows_to_a_result():
     model = ScriptedModel([bash("ls"), SUBMIT])
-    await run(make_loop(model, sandbox=LS, workspace=ScriptedWorkspace(evidence=["[they pass]"])))
+    await run(
+        make_loop(
+            model, sandbox=LS, workspace=ScriptedWorkspace(evidence=[Evidence(text="[they pass]")])
+        )
+    )
     assert contents(list(model.requests[1].messages))[-1] == "a.py\n[exit code 0]\n[they pass]"
+
+
+async def test_evidence_that_settles_ends_the_run_after_a_review():
+    workspace = ScriptedWorkspace(
+        [Review(accepted=False, feedback="no")],
+        evidence=[Evidence(settles=True), Evidence(text="[they pass]", settles=True)],
+    )
+    events = await run(
+        make_loop(ScriptedModel([bash("ls"), bash("ls")]), sandbox=LS, workspace=workspace)
+    )
+    done = finish(events)
+    assert (done.reason, done.verified, done.num_steps) == ("submitted", True, 2)
+    assert workspace.num_reviews == 2
 
 
 async def test_a_rejected_submission_goes_back_with_its_evidence():

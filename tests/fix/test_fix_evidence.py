@@ -29,10 +29,19 @@ _NOISE = "".join(f"setting up thing number {n}\n" for n in range(300))
 def test_the_first_failure_and_the_end_are_kept(failure: str) -> None:
     output = _NOISE + failure + _NOISE + "1 failed, 299 passed in 2.00s\n"
     shown = condense(output, 2000)
-    assert failure.strip().split("\n")[0] in shown
+    first, *others = failure.strip().split("\n")
+    assert (others[0] if first.startswith("===") else first) in shown
     assert shown.endswith("1 failed, 299 passed in 2.00s")
     assert len(shown) < 2200
     assert "left out here" in shown
+
+
+def test_only_the_first_of_several_failures_is_shown() -> None:
+    output = "___ test_a ___\nE  one\n___ test_b ___\nE  two\n=== summary ===\n2 failed\n"
+    shown = condense(output, 2000)
+    assert "one" in shown
+    assert "two" not in shown
+    assert shown.endswith("=== summary ===\n2 failed")
 
 
 def test_short_output_stays_whole_and_clean() -> None:

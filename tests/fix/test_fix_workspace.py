@@ -16,6 +16,7 @@ from rnj_agent.agent.fix.repository import take_snapshot
 from rnj_agent.agent.fix.verification import TestCommand
 from rnj_agent.agent.fix.workspace import QUICK_TESTS_S, FixWorkspace
 from rnj_agent.agent.fix.worktree import apply_patch
+from rnj_agent.agent.workspace import Evidence
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.tools.base import ToolResult
 
@@ -256,12 +257,14 @@ async def test_each_change_is_tested_and_told(sandbox: Sandbox, make_repo: MakeR
     await workspace.test_before(_ignore)
     events: list[Event] = []
     looked, silent = ToolResult(content="a"), ToolResult(content="", is_silent=True)
-    assert await workspace.after_call(looked, events.append) == ""
-    assert await workspace.after_call(silent, events.append) == NO_FILE_CHANGED
+    assert (await workspace.after_call(looked, events.append)) == Evidence()
+    assert (await workspace.after_call(silent, events.append)).text == NO_FILE_CHANGED
     await _do(sandbox, "sed -i 's/a - b/a * a * b/' calc.py")
-    assert "2 + 2 = 8" in await workspace.after_call(silent, events.append)
+    assert "2 + 2 = 8" in (await workspace.after_call(silent, events.append)).text
     await _fix_again(sandbox)
-    assert "The tests pass now" in await workspace.after_call(silent, events.append)
+    passing = await workspace.after_call(silent, events.append)
+    assert passing.settles
+    assert "The tests pass now" in passing.text
     finished = [event for event in events if isinstance(event, VerificationFinished)]
     assert [(event.phase, event.passed) for event in finished] == [
         ("during", False),
@@ -275,7 +278,7 @@ async def test_slow_tests_run_on_submission_only(sandbox: Sandbox, make_repo: Ma
     assert workspace.before is not None
     workspace.before = replace(workspace.before, duration_s=QUICK_TESTS_S + 1)
     await _fix(sandbox)
-    assert await workspace.after_call(ToolResult(content=""), _ignore) == ""
+    assert await workspace.after_call(ToolResult(content=""), _ignore) == Evidence()
 
 
 async def test_what_the_test_command_leaves_behind_is_not_the_models(
