@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.config import Config
     from rnj_agent.agent.events import RunFinished
     from rnj_agent.agent.fix.repository import Snapshot
-    from rnj_agent.agent.fix.workspace import FixWorkspace
     from rnj_agent.agent.render import Renderer
-    from rnj_agent.agent.workspace import Emit, Evidence, Review
-    from rnj_agent.tools.base import ToolResult
 
 
 @click.command("run")
@@ -82,13 +78,13 @@ async def _run(
         say(Notice(level="warning", text=line))
     chosen = await open_sandbox(config, session_id=session_id, say=say)
     async with open_model(config, say=say) as model, chosen as sandbox:
-        copy = FixWorkspace(sandbox=sandbox)
+        copy = FixWorkspace(sandbox=sandbox, needs_patch=False)
         await copy.prepare(snapshot)
         loop = make_loop(
             config,
             model=model,
             sandbox=sandbox,
-            workspace=_Copy(copy),
+            workspace=copy,
             recorder=SessionWriter.create(session_id),
             approve=approve,
         )
@@ -107,30 +103,6 @@ async def _run(
         hint = f"rnj-agent sessions show {session_id} --patch | git apply"
         click.echo(f"the copy was changed; to have that here: {hint}", err=True)
     return finished
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """A workspace that may change, and need not."""
-
-    inner: FixWorkspace
-
-    @property
-    def needs_patch(self) -> bool:
-        return False
-
-    async def review(self, emit: Emit) -> Review:
-        from rnj_agent.agent.workspace import Review
-
-        return Review(accepted=True)
-
-    async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
-        from rnj_agent.agent.workspace import Evidence
-
-        return Evidence()
-
-    async def collect(self) -> str:
-        return await self.inner.collect()
 
 
 def _show_result(finished: RunFinished) -> None:

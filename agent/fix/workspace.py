@@ -35,6 +35,8 @@ class FixWorkspace:
 
     sandbox: Sandbox
     tests: TestCommand | None = None
+    needs_patch: bool = True
+    """False: the files may change, and need not; nothing is judged."""
     before: VerificationFinished | None = field(default=None, init=False)
     """The tests before any change."""
     after: VerificationFinished | None = field(default=None, init=False)
@@ -47,10 +49,6 @@ class FixWorkspace:
 
     def __post_init__(self) -> None:
         self._baseline = Baseline(self.sandbox)
-
-    @property
-    def needs_patch(self) -> bool:
-        return True
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Copy the files in and remember them as they are.
@@ -97,13 +95,16 @@ class FixWorkspace:
         except (SandboxFileError, PatchError) as error:
             return Review(accepted=False, feedback=feedback.unusable(error.message))
         if not files:
-            return Review(accepted=False, feedback=feedback.NOTHING_CHANGED)
+            told = feedback.NOTHING_CHANGED
+            return Review(accepted=not self.needs_patch, feedback=told)
         if self.tests is None:
             return Review(accepted=True)
         return await self._verify(self.tests, files, emit)
 
     async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         """The tests after each change, where they are quick enough to run every time."""
+        if not self.needs_patch:
+            return Evidence()
         try:
             patch = await self._baseline.read_patch()
         except SandboxFileError as error:
