@@ -2,7 +2,8 @@
 
     python benchmarks/agent_overhead.py [--steps 50]
 
-Scripted replies and an in-memory sandbox; the session is written and synced as in a real run.
+Scripted replies of 400 streamed pieces and an in-memory sandbox; the session is written and
+synced as in a real run.
 """
 
 from __future__ import annotations
@@ -18,16 +19,23 @@ from pathlib import Path
 from rnj_agent.agent.events import StepFinished
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.loop import AgentLoop
-from rnj_agent.agent.scripted_model import ScriptedModel
+from rnj_agent.agent.model import TextChunk
+from rnj_agent.agent.scripted_model import ScriptedModel, ScriptedTurn
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.task import Task
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 from rnj_agent.tools.toolset import toolset
 
+NUM_PIECES = 400
+"""Of the streamed reply, about one a token."""
 
-def reply(number: int) -> str:
+
+def reply(number: int) -> ScriptedTurn:
+    """A reply that arrives token by token, with a call at its end."""
     call = {"name": "bash", "arguments": {"command": f"sed -n '{number},+40p' src/app.py"}}
-    return f"I look at part {number} of the file.\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
+    pieces = [f" word{piece}" for piece in range(NUM_PIECES - 1)]
+    pieces.append(f"\n<tool_call>\n{json.dumps(call)}\n</tool_call>")
+    return ScriptedTurn(chunks=tuple(TextChunk(text=piece) for piece in pieces))
 
 
 async def measure(num_steps: int, folder: Path) -> tuple[list[float], float]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rnj_agent.agent.cli.options import json_option
+
+_SVG_COLUMNS = 100
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +43,11 @@ def list_command(limit: int, as_json: bool) -> None:
 @command.command("show")
 @click.argument("session", default="last")
 @click.option("--patch", is_flag=True, help="Only the patch, on stdout.")
+@click.option(
+    "--svg", type=click.Path(path_type=Path), help="Draw it into this file, as for a README."
+)
 @json_option
-def show_command(session: str, patch: bool, as_json: bool) -> None:
+def show_command(session: str, patch: bool, svg: Path | None, as_json: bool) -> None:
     """Show a session: SESSION is an id, the beginning or end of one, or `last`."""
     from rnj_agent.agent.session import read_events
     from rnj_agent.agent.session_list import find_session
@@ -49,6 +55,9 @@ def show_command(session: str, patch: bool, as_json: bool) -> None:
     found = find_session(session)
     if patch:
         click.echo(found.finished.patch if found.finished else "", nl=False)
+        return
+    if svg is not None:
+        _draw(read_events(found.directory), svg)
         return
     _replay(read_events(found.directory), as_json=as_json)
     if not as_json:
@@ -65,6 +74,43 @@ def _replay(events: Iterator[Event], *, as_json: bool) -> None:
     for event in events:
         renderer(event)
     renderer.close()
+
+
+def _draw(events: Iterator[Event], file: Path) -> None:
+    import io
+    import re
+
+    from rich._export_format import CONSOLE_SVG_FORMAT
+    from rich.console import Console
+
+    from rnj_agent.agent.render import TextRenderer
+
+    console = Console(record=True, file=io.StringIO(), width=_SVG_COLUMNS, force_terminal=True)
+    renderer = TextRenderer(console, live=False)
+    for event in _joined(events):
+        renderer(event)
+    renderer.close()
+    # A picture asks no other host for its font.
+    template = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    console.save_svg(str(file), title="rnj-agent", code_format=template)
+
+
+def _joined(events: Iterator[Event]) -> Iterator[Event]:
+    """With each reply's pieces as one text, whose long lines are wrapped."""
+    import textwrap
+
+    from rnj_agent.agent.events import TextDelta
+
+    text = ""
+    for event in events:
+        if isinstance(event, TextDelta):
+            text += event.text
+            continue
+        if text:
+            lines = (textwrap.wrap(line, _SVG_COLUMNS) or [""] for line in text.split("\n"))
+            yield TextDelta(text="\n".join("\n".join(wrapped) for wrapped in lines))
+            text = ""
+        yield event
 
 
 def _line(session: SessionSummary) -> str:
