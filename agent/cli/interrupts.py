@@ -36,7 +36,10 @@ async def _stop_on_signals(coroutine: Coroutine[Any, Any, _T]) -> _T:
         stopped = True
         task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # What nohup made us ignore stays ignored.
+    stops = (signal.SIGTERM, signal.SIGHUP)
+    handled = [number for number in stops if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in handled:
         loop.add_signal_handler(number, stop)
     try:
         return await coroutine
@@ -45,5 +48,5 @@ async def _stop_on_signals(coroutine: Coroutine[Any, Any, _T]) -> _T:
             raise KeyboardInterrupt from None
         raise
     finally:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in handled:
             loop.remove_signal_handler(number)
