@@ -108,8 +108,7 @@ async def test_an_issue_becomes_a_verified_commit(sandbox: Sandbox, make_repo: M
     assert (repo.root / "calc.py").read_text() == _FIXED
     assert repo.git("diff", "--name-only", "main", "fix/add") == b"calc.py\n"
     assert repo.git("log", "-1", "--format=%B", "fix/add").decode().strip() == (
-        "Fix: add() subtracts\n\nadd() subtracted; it adds now.\n\n"
-        "Assisted-by: rnj-agent (scripted)"
+        "Fix: add() subtracts\n\nAssisted-by: rnj-agent (scripted)"
     )
     text = render_report(report)
     assert "failed (exit 1) before, passed after" in text
