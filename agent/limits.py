@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.events import UsageUpdated
+from rnj_agent.agent.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def exceeded(spent: Spent, limits: Limits) -> Ending | None:
             f"{spent.num_format_errors} replies in a row held no call that could be read",
         )
     if spent.num_steps >= limits.max_steps:
-        return Ending("step_limit", f"reached the limit of {limits.max_steps} steps")
+        return Ending("step_limit", f"reached the limit of {counted(limits.max_steps, 'step')}")
     if limits.max_tokens is not None and num_tokens >= limits.max_tokens:
         return Ending(
             "token_limit", f"used {num_tokens:,} tokens, the limit is {limits.max_tokens:,}"

@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as "1 step" and "2,000 steps"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def describe_call(call: ToolCall) -> str:
     """A call as a person would type it."""
     try:
@@ -50,6 +55,6 @@ def describe_end(event: RunFinished) -> str:
     minutes, seconds = divmod(round(event.duration_s), 60)
     num_tokens = event.num_prompt_tokens + event.num_completion_tokens
     return (
-        f"{event.reason}{verified}: {event.detail} · {event.num_steps} steps · "
-        f"{minutes} min {seconds:02} s · {num_tokens:,} tokens"
+        f"{event.reason}{verified}: {event.detail} · {counted(event.num_steps, 'step')} · "
+        f"{minutes} min {seconds:02} s · {counted(num_tokens, 'token')}"
     )

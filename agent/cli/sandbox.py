@@ -12,7 +12,7 @@ def command() -> None:
     """Build, list and remove what sandboxes are made from."""
 
 
-@command.command("build")
+@command.command("build", short_help="Build the default Docker image.")
 @click.option("--tag", default="", help="Name for the image.  [default: the one that runs use]")
 def build_command(tag: str) -> None:
     """Build the default Docker image: git, Python, pytest, build tools, ripgrep.
@@ -27,7 +27,7 @@ def build_command(tag: str) -> None:
     click.echo(name)
 
 
-@command.command("list")
+@command.command("list", short_help="List images, and which sandboxes work here.")
 @json_option
 def list_command(as_json: bool) -> None:
     """List the images that this program built, and which sandboxes work here."""
@@ -56,10 +56,11 @@ def list_command(as_json: bool) -> None:
             click.echo(f"image         {image.name}  {size_mib:,.0f} MiB{current}")
 
 
-@command.command("prune")
+@command.command("prune", short_help="Remove what dead runs and older versions left.")
 @click.option("--all", "remove_all", is_flag=True, help="The image in use, too.")
 def prune_command(remove_all: bool) -> None:
     """Remove what dead runs left behind, and images of older versions."""
+    from rnj_agent.agent.wording import counted
     from rnj_agent.sandbox.engine import connect
     from rnj_agent.sandbox.errors import SandboxUnavailableError
     from rnj_agent.sandbox.images.store import prune
@@ -69,9 +70,9 @@ def prune_command(remove_all: bool) -> None:
         connect().close()
     except SandboxUnavailableError as exc:
         # No engine, no images: what bubblewrap left is on this disk all the same.
-        click.echo(f"removed {sweep()} leftovers of dead runs ({exc.message})")
+        click.echo(f"removed {counted(sweep(), 'leftover')} of dead runs ({exc.message})")
         return
     pruned = prune(keep_default=not remove_all)
-    click.echo(f"removed {pruned.num_left_behind} leftovers of dead runs")
+    click.echo(f"removed {counted(pruned.num_left_behind, 'leftover')} of dead runs")
     for name in pruned.images:
         click.echo(f"removed image {name}")

@@ -9,6 +9,7 @@ from rnj_agent.agent.fix.issue import Issue
 from rnj_agent.agent.fix.report import FixReport
 from rnj_agent.agent.fix.repository import Snapshot
 from rnj_agent.agent.fix.worktree import apply_patch
+from rnj_agent.agent.wording import counted
 
 _MAX_SUBJECT_CHARS = 72
 _MAX_ANSWER_CHARS = 1_000
@@ -38,7 +39,7 @@ def deliver(report: FixReport, delivery: Delivery, snapshot: Snapshot, message: 
         done.append(_describe(commit, target))
     if delivery.apply and (target is None or not target.is_current):
         changes = apply_patch(snapshot.root, report.files)
-        done.append(f"Changed {len(changes)} files in {snapshot.root}.")
+        done.append(f"Changed {counted(len(changes), 'file')} in {snapshot.root}.")
     return done
 
 

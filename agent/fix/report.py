@@ -14,7 +14,7 @@ from rnj_agent.agent.events import (
 )
 from rnj_agent.agent.fix.patch import FilePatch
 from rnj_agent.agent.render import Renderer
-from rnj_agent.agent.wording import printable
+from rnj_agent.agent.wording import counted, printable
 
 _MAX_FILES = 20
 
@@ -82,9 +82,9 @@ def render_report(report: FixReport) -> str:
         *_patch_rows(report.files),
         (
             "effort",
-            f"{finished.num_steps} steps, {tokens:,} tokens ({finished.num_cached_tokens:,} "
-            f"cached), {finished.duration_s:.0f} s: {report.model_s:.0f} s in the model, "
-            f"{report.commands_s:.0f} s in commands",
+            f"{counted(finished.num_steps, 'step')}, {counted(tokens, 'token')} "
+            f"({finished.num_cached_tokens:,} cached), {finished.duration_s:.0f} s: "
+            f"{report.model_s:.0f} s in the model, {report.commands_s:.0f} s in commands",
         ),
         ("session", str(report.session_dir)),
     ]

@@ -13,7 +13,10 @@ from rnj_agent.tools.output import clean, is_long, shorten
 
 MAX_EVIDENCE_CHARS = 2_000
 """Of the output that a model is shown: enough for one failure."""
-_NO_TESTS = re.compile(r"no tests ran|file or directory not found|No tests found|Ran 0 tests")
+_NO_TESTS = re.compile(
+    r"no tests ran|^\d+ deselected|file or directory not found|No tests found|Ran 0 tests",
+    re.MULTILINE,
+)
 _CANNOT_RUN = frozenset({126, 127})
 """What a shell answers for a command that is not executable or not there."""
 
@@ -48,7 +51,7 @@ class TestCommand:
         output = clean(result.output)
         output = shorten(output, "") if is_long(output) else output.rstrip("\n")
         if result.timed_out:
-            output += f"\n[stopped after {self.timeout_s:g} s]"
+            output += f"\n[stopped after {self.timeout_s:g} s: --test-timeout]"
         finished = VerificationFinished(
             phase=phase,
             passed=result.exit_code == 0,

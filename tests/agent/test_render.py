@@ -111,7 +111,7 @@ def test_a_run_reads_from_top_to_bottom() -> None:
         "warning: the guard stepped in",
         "  E assert",
         "test (after): failed (exit 1) · 0.5 s",
-        "submitted · NOT verified: the model submitted · 1 steps · 1 min 15 s · 1,254 tokens",
+        "submitted · NOT verified: the model submitted · 1 step · 1 min 15 s · 1,254 tokens",
     ]
     lines = text.splitlines()
     positions = [lines.index(line) for line in expected]

@@ -327,8 +327,11 @@ async def test_a_test_command_that_cannot_run(sandbox: Sandbox, make_repo: MakeR
         await workspace.test_before(_ignore)
 
 
-async def test_a_test_command_without_tests(sandbox: Sandbox, make_repo: MakeRepo) -> None:
-    tests = TestCommand(command="python3 -m pytest -q no_such_test.py")
+@pytest.mark.parametrize("selection", ["no_such_test.py", "-k nothing_like_it"])
+async def test_a_test_command_without_tests(
+    sandbox: Sandbox, make_repo: MakeRepo, selection: str
+) -> None:
+    tests = TestCommand(command=f"python3 -m pytest -q {selection}")
     workspace = await _prepare(sandbox, make_repo(_FILES).root, tests)
     events: list[Event] = []
     await workspace.test_before(events.append)
