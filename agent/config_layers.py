@@ -189,5 +189,13 @@ def _explain(error: ValidationError, merged: _Merged) -> ConfigError:
     if setting is None:
         return ConfigError(f"'{dotted(key)}' is wrong: {first['msg']}.")
     return ConfigError(
-        f"{setting.origin}: '{dotted(setting.key)}' cannot be {setting.value!r}: {first['msg']}."
+        f"{setting.origin}: '{dotted(setting.key)}' cannot be {setting.value!r}: {first['msg']}.",
+        hint=_repair(setting),
     )
+
+
+def _repair(setting: Setting) -> str:
+    """What to do about a wrong value, which depends on where it was given."""
+    if setting.origin == "command line":
+        return "give another value, or leave it out: --help shows the flags"
+    return f"unset {setting.origin}" if setting.origin.startswith("RNJ_") else "edit that file"

@@ -7,6 +7,7 @@ reading stops before it and never loses a whole one.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -130,9 +131,11 @@ def _parsed(line: bytes, path: Path, number: int) -> Event:
 
 
 def _cannot_write(directory: Path, exc: OSError) -> SessionError:
+    elsewhere = "keep sessions elsewhere: export RNJ_STATE=/path/to/folder"
+    full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
     return SessionError(
         f"the session cannot be saved in {directory}: {exc.strerror or exc}",
-        hint="free some space there, or point RNJ_STATE at another folder",
+        hint=f"free some space, or {elsewhere}" if full else elsewhere,
     )
 
 

@@ -47,6 +47,10 @@ def find_session(name: str, parent: Path | None = None) -> SessionSummary:
     ] or [session for session in sessions if name and session.id.endswith(name)]  # fmt: skip
     if len(found) == 1:
         return found[0]
+    if not sessions:
+        raise SessionError(
+            "there are no sessions yet", hint='rnj-agent fix --issue "what is wrong"'
+        )
     what = "no session" if not found else f"{len(found)} sessions"
     raise SessionError(f"{what} named {name!r}", hint="rnj-agent sessions list")
 

@@ -23,7 +23,7 @@ from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 @click.option("--api-key", help="What clients must send; other users here can read it in `ps`.")
 @click.option(
     "--api-key-file",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, readable=True),
     help="A file with that key in its first line.",
 )
 @click.option("--context", type=int, metavar="TOKENS", help="Prompt and reply together.")

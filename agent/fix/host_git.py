@@ -61,7 +61,8 @@ def find_repository(start: Path) -> RepositoryPaths:
         WorkspaceError: no such folder, a bare repository, or the inside of a git directory.
     """
     if not start.is_dir():
-        raise WorkspaceError(f"There is no folder {start}.", hint="rnj-agent fix --repo PATH")
+        what = f"{start} is not a folder." if start.exists() else f"There is no folder {start}."
+        raise WorkspaceError(what, hint="give the folder of your project: --repo PATH")
     start = start.resolve()
     for folder in (start, *start.parents):
         git_dir = _git_dir_of(folder)
@@ -210,7 +211,7 @@ def _run(arguments: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], stdin
     try:
         import git
     except ImportError as error:  # GitPython looks for git while it is imported
-        raise WorkspaceError("git is not installed.", hint="apt-get install git") from error
+        raise WorkspaceError("git is not installed.", hint="sudo apt-get install -y git") from error
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)

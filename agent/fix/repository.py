@@ -85,7 +85,7 @@ def take_snapshot(start: Path) -> Snapshot:
     if not files:
         raise WorkspaceError(
             f"There are no files in {paths.worktree}.",
-            hint="rnj-agent fix --repo PATH, with the folder of your project",
+            hint="give the folder of your project: --repo PATH",
         )
     _check_size(files)
     inside = start.resolve().relative_to(paths.worktree).as_posix()

@@ -22,7 +22,7 @@ def check_space(entry: CatalogueEntry, folder: Path, needed_bytes: int) -> None:
         raise DownloadError(
             f"{entry.name} needs {_gigabytes(needed_bytes + SPARE_BYTES)} more in {folder}, "
             f"but only {_gigabytes(free_bytes)} are free.",
-            hint=_elsewhere(entry),
+            hint=f"free some space, or {_elsewhere(entry)}",
         )
 
 
@@ -35,15 +35,13 @@ def disk_errors(entry: CatalogueEntry, folder: Path) -> Generator[None, None, No
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         problem = "the disk is full" if full else f"{exc.strerror or exc}"
         raise DownloadError(
-            f"{entry.name} cannot be stored in {folder}: {problem}.", hint=_elsewhere(entry)
+            f"{entry.name} cannot be stored in {folder}: {problem}.",
+            hint=_elsewhere(entry) if not full else f"free some space, or {_elsewhere(entry)}",
         ) from exc
 
 
 def _elsewhere(entry: CatalogueEntry) -> str:
-    return (
-        "free some space, or keep models elsewhere: "
-        f"RNJ_HOME=/path/to/large/disk rnj-agent model pull {entry.name}"
-    )
+    return f"keep models elsewhere: RNJ_HOME=/path/to/large/disk rnj-agent model pull {entry.name}"
 
 
 def _gigabytes(size_bytes: int) -> str:

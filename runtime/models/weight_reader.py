@@ -125,7 +125,7 @@ class WeightReader:
         if stored is None:
             raise CheckpointError(
                 f"{self.checkpoint.path.name}: the tensor {name} is missing",
-                hint="The file is incomplete. Fetch it again: rnj-agent model pull NAME",
+                hint="fetch it again: rnj-agent model rm NAME && rnj-agent model pull NAME",
             )
         if stored != shape:
             raise CheckpointError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import socket
@@ -47,7 +48,7 @@ def serve(options: ServeOptions) -> int:
         options.check()
         listener = _listen(options.host, options.port)
     except RnjRuntimeError as exc:
-        _say(f"error: {exc.message} {exc.hint}")
+        _say_error(exc)
         return EXIT_USAGE
     api_key = options.api_key
     if api_key is None and options.ready_file is not None:
@@ -82,7 +83,7 @@ async def _load(options: ServeOptions, service: Service, server: _Server) -> int
     except RnjRuntimeError as exc:
         if server.stopping.is_set():
             return 0
-        _say(f"error: {exc.message} {exc.hint}")
+        _say_error(exc)
         server.should_exit = True
         return EXIT_NO_MODEL
     _say(f"ready: {service.model_name}, {service.model.max_model_len} tokens of context")
@@ -165,10 +166,15 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise EngineError(
-            f"Cannot serve on {host}:{port}: {exc.strerror or exc}.",
-            hint="Choose another one with --port, or --port 0 for any free one.",
+            f"Cannot serve on {host}:{port}: {exc.strerror or exc}.", hint=_listen_hint(exc)
         ) from exc
     return listener
+
+
+def _listen_hint(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "give an address of this machine: --host 127.0.0.1"
+    return "choose another port with --port, or --port 0 for any free one"
 
 
 def _running_server(options: ServeOptions) -> ServerRecord | None:
@@ -203,6 +209,12 @@ def _ready_file(options: ServeOptions, port: int, api_key: str) -> Generator[Non
 def _model_name(model: str) -> str:
     """A catalogue name as it is; of a path, the file's name without its ending."""
     return model if model in CATALOGUE else Path(model).name.removesuffix(".gguf")
+
+
+def _say_error(error: RnjRuntimeError) -> None:
+    _say(f"error: {error.message}")
+    if error.hint:
+        print(f"  next: {error.hint}", file=sys.stderr, flush=True)
 
 
 def _say(line: str) -> None:

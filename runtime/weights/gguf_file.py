@@ -32,7 +32,9 @@ MAX_DIMS = 4
 MAX_ARRAY_DEPTH = 4
 MIN_PAIR_BYTES = 8 + 4 + 1
 MIN_TENSOR_INFO_BYTES = 8 + 4 + 8 + 4 + 8
-HINT = "The file is damaged or not a model. Fetch it again: rnj-agent model pull NAME"
+HINT = (
+    "damaged, or not a model; fetch it again: rnj-agent model rm NAME && rnj-agent model pull NAME"
+)
 
 SCALARS: Mapping[int, struct.Struct] = MappingProxyType(
     {

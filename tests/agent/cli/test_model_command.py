@@ -83,7 +83,7 @@ def test_serving_to_other_machines_needs_a_key(
     empty = tmp_path / "key"
     empty.touch()
     assert execute(["serve", "--api-key-file", str(empty)]) == 2
-    assert execute(["serve", "--api-key-file", str(tmp_path / "none")]) == 1
+    assert execute(["serve", "--api-key-file", str(tmp_path / "none")]) == 2
 
 
 def test_a_port_in_use_is_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
