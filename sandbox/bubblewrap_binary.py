@@ -123,9 +123,11 @@ def _hint(complaints: list[str]) -> str:
         return "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
     if _reads(_NO_USERNS) == "0":
         return "sudo sysctl user.max_user_namespaces=15000"
+    if any("execvp setpriv" in text for text in complaints):
+        return "sudo apt-get install -y util-linux"
     if any(word in text for text in complaints for word in _NOT_CAPABLE):
         return "if this is a container, start it with --security-opt seccomp=unconfined"
-    return "rnj-agent doctor"
+    return "sudo apt-get install -y bubblewrap    # the system's own may have more rights"
 
 
 def _reads(path: Path) -> str:

@@ -110,8 +110,7 @@ def _choose_automatically(image: str, progress: Progress) -> Literal["docker", "
             find_bubblewrap()
         except SandboxUnavailableError as bubblewrap:
             raise SandboxUnavailableError(
-                f"no sandbox on this machine. Docker: {docker.message}. "
-                f"bubblewrap: {bubblewrap.message}.",
+                f"no sandbox on this machine: {docker.message}; {bubblewrap.message}",
                 hint=f"{docker.hint}\n{bubblewrap.hint}",
             ) from docker
         progress(f"not Docker: {docker.message}")

@@ -90,7 +90,8 @@ def _knock(url: str) -> None:
         ) from exc
     except (OSError, ValueError) as exc:
         raise SandboxUnavailableError(
-            f"no Docker engine answers at {url}: {exc}", hint=INSTALL_HINT
+            f"no Docker engine answers at {url}: {getattr(exc, 'strerror', None) or exc}",
+            hint=INSTALL_HINT,
         ) from exc
 
 

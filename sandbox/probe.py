@@ -45,7 +45,9 @@ def _docker_facts() -> list[Fact]:
     try:
         info: dict[str, Any] = client.info()
         rootless = any("rootless" in option for option in info.get("SecurityOptions") or ())
-        detail = f"engine {info.get('ServerVersion', '?')} at {client.api.base_url}"
+        url: str = client.api.base_url
+        place = "a local socket" if url.startswith("http+docker") else url
+        detail = f"engine {info.get('ServerVersion', '?')} at {place}"
         engine = Fact(
             kind="docker", available=True, detail=f"{detail}, {'rootless' if rootless else 'root'}"
         )

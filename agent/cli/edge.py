@@ -27,7 +27,8 @@ def execute(arguments: Sequence[str]) -> int:
 
     try:
         result = app.main(list(arguments), prog_name="rnj-agent", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the shell: `>&-`
+            sys.stdout.flush()
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
@@ -76,7 +77,8 @@ def show_error(message: str, hint: str) -> None:
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     if hint:
-        click.echo(f"  next: {hint}", err=True)
+        # One command a line, each below the other.
+        click.echo("  next: " + hint.replace("\n", "\n        "), err=True)
 
 
 def debugging() -> bool:

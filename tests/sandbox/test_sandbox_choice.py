@@ -69,7 +69,7 @@ async def test_auto_takes_bubblewrap_and_says_why(
 async def test_nothing_is_an_error_and_never_the_host(no_engine: None, no_bubblewrap: None) -> None:
     with pytest.raises(SandboxUnavailableError, match="no sandbox on this machine") as caught:
         await open_sandbox(SandboxRequest(), progress=_ignore)
-    assert "Docker: no Docker engine answers" in caught.value.message
+    assert "no Docker engine answers" in caught.value.message
     assert "bubblewrap cannot make namespaces here" in caught.value.message
     assert "apt-get install -y docker.io" in caught.value.hint
     for kind in ("docker", "bubblewrap"):

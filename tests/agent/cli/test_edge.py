@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rnj_agent.agent.cli.app import COMMANDS
-from rnj_agent.agent.cli.edge import describe, execute
+from rnj_agent.agent.cli.edge import describe, execute, show_error
 from rnj_agent.agent.errors import (
     ConfigError,
     ContextOverflowError,
@@ -172,3 +172,14 @@ def test_a_reader_that_leaves_is_not_an_error() -> None:
     program = f"{sys.executable} -m rnj_agent.agent.cli --help | true"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_a_closed_stdout_is_no_bug() -> None:
+    command = f"{sys.executable} -m rnj_agent.agent.cli model list >&-"
+    run = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_each_command_of_a_hint_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error("no sandbox", "first\nsecond")
+    assert capsys.readouterr().err == "error: no sandbox\n  next: first\n        second\n"
