@@ -85,6 +85,7 @@ def approver(config: Config, renderer: Renderer, *, yes: bool) -> Approve:
         )
 
     async def ask(call: ToolCall, grading: Grading) -> Decision:
+        await asyncio.sleep(0)  # the events up to the call are shown before the question
         renderer.pause()
         return await _ask(call, grading)
 
