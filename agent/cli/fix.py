@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  rnj-agent fix --issue "Empty input crashes parse()" --test-cmd "pytest -q tests/test_parse.py"
+  rnj-agent fix --issue "Empty input crashes parse()" --test-cmd "pytest -q"
   rnj-agent fix --issue issue.md --branch fix/parse
   rnj-agent fix --issue https://github.com/OWNER/REPO/issues/12 --json
   rnj-agent fix --issue 12 --test-cmd "make test" --commit
   git log -1 --format=%B | rnj-agent fix --issue - > fix.patch
 
 \b
-Without --apply, --branch or --commit your files and your repository stay as they are.
-With them, only a fix that is done (exit code 0) is taken over; other patches are kept
-with the session.
+Without --apply, --branch or --commit your files and your repository stay as
+they are. With them, only a fix that is done (exit code 0) is taken over; other
+patches are kept with the session.
 """
 
 

@@ -67,7 +67,7 @@ def info_command(name: str, verifies: bool, as_json: bool) -> None:
             click.echo(f"{fact:15}{value}")
 
 
-@command.command("rm")
+@command.command("rm", short_help="Remove a model's files from this machine.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm_command(name: str, yes: bool) -> None:

@@ -40,7 +40,7 @@ def list_command(limit: int, as_json: bool) -> None:
         click.echo("No sessions yet.", err=True)
 
 
-@command.command("show")
+@command.command("show", short_help="Show a session: its id, or `last`.")
 @click.argument("session", default="last")
 @click.option("--patch", is_flag=True, help="Only the patch, on stdout.")
 @click.option(

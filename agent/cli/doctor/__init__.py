@@ -71,6 +71,6 @@ def _show(check: Check, *, as_json: bool) -> None:
         click.echo(json.dumps(dataclasses.asdict(check)))
         return
     mark, colour = _MARKS[check.status]
-    click.echo(f"{click.style(f'{mark:4}', fg=colour)}  {check.name:10}  {check.detail}")
+    click.echo(f"{click.style(f'{mark:4}', fg=colour)}  {check.name:12}  {check.detail}")
     if check.hint:
-        click.echo(f"{'':18}next: {check.hint}")
+        click.echo(f"{'':20}next: {check.hint}")
