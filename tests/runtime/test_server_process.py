@@ -104,22 +104,23 @@ def test_a_signal_while_loading_ends_it_cleanly(running: ServerProcess) -> None:
     assert running.wait() in {0, -signal.SIGTERM}
 
 
-def test_a_port_in_use_is_one_line(tmp_path: Path, model: str) -> None:
+def test_a_port_in_use_is_an_error_and_a_hint(tmp_path: Path, model: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         server = ServerProcess(tmp_path, "--model", model, "--port", port)
         assert server.wait() == EXIT_USAGE
-    (line,) = server.stderr.splitlines()
-    assert f"127.0.0.1:{port}" in line
-    assert "--port" in line
+    error, hint = server.stderr.splitlines()
+    assert f"127.0.0.1:{port}" in error
+    assert "--port" in hint
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_other_machines_need_a_key(tmp_path: Path, model: str, host: str) -> None:
     server = ServerProcess(tmp_path, "--model", model, "--host", host, "--port", "0")
     assert server.wait() == EXIT_USAGE
-    (line,) = server.stderr.splitlines()
-    assert "--api-key-file" in line
+    error, hint = server.stderr.splitlines()
+    assert host in error
+    assert "--api-key-file" in hint
 
 
 def test_an_empty_key_file_is_refused(tmp_path: Path, model: str) -> None:
