@@ -22,17 +22,17 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "rnj-agent needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "python3-venv is missing: apt-get install -y python3-venv"; exit 2; }
-	@echo "Installing exact versions from constraints.txt into $(VENV) …" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "Installing exact versions from constraints.txt into $(VENV): a minute or two …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(DEV): $(STAMP)
-	@echo "Installing the tools for tests and checks …" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "Installing the tools for tests and checks: a minute or two …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: setup
-	$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
 
 test: setup-dev
 	$(BIN)/python -m pytest

@@ -98,7 +98,9 @@ def report(shares: Shares, total_s: float) -> None:
 def main() -> int:
     started, shares = time.monotonic(), Shares()
     say(f"1. The model: {MODEL} (fetched once, 1.1 GB)")
-    status = subprocess.run([*AGENT, "model", "pull", MODEL], check=False).returncode
+    status = subprocess.run(
+        [*AGENT, "model", "pull", MODEL], stdout=sys.stderr, check=False
+    ).returncode
     if status:
         return status
     shares.download_s = time.monotonic() - started
