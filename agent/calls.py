@@ -89,13 +89,16 @@ class CallRunner:
         """What the call did to the work; a small model that is done may never say so."""
         ask = partial(self.workspace.after_call, result)
         evidence = await watched(ask, self.stream.emit)
-        if evidence.text:
-            result = replace(result, content=f"{result.content}\n{evidence.text}")
+        text, ending = evidence.text, None
         if evidence.settles:
             verdict = await watched(self.workspace.review, self.stream.emit)
             if verdict.accepted:
-                return result, Ending("submitted", feedback.SETTLED, "", verdict.verified)
-        return result, None
+                ending = Ending("submitted", feedback.SETTLED, "", verdict.verified)
+            else:  # it only looked done, and the review knows why
+                text = verdict.feedback
+        if text:
+            result = replace(result, content=f"{result.content}\n{text}")
+        return result, ending
 
     async def _submit(
         self, result: ToolResult, submission: str

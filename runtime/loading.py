@@ -79,8 +79,8 @@ def load(
         weights_bytes=weights_bytes,
         available_bytes=available_memory_bytes(),
     )
-    tokenizer = load_tokenizer(checkpoint.path)
-    chat_template = load_chat_template(checkpoint.path)
+    tokenizer = load_tokenizer(checkpoint.path, metadata=checkpoint.metadata)
+    chat_template = load_chat_template(checkpoint.path, metadata=checkpoint.metadata)
     model = load_model(checkpoint, dtype=dtype, quant=quant, device="cpu", progress=progress)
     checkpoint.close()
     kv_cache = model.new_cache(capacity)

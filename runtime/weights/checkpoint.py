@@ -26,6 +26,11 @@ class Checkpoint(Protocol):
     def config(self) -> ModelConfig: ...
 
     @property
+    def metadata(self) -> Mapping[str, object] | None:
+        """A GGUF file's header, so that tokenizer and template need not parse it again."""
+        ...
+
+    @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Of every tensor, by its Hugging Face name ("model.layers.0.mlp.up_proj.weight")."""
         ...

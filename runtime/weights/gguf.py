@@ -68,7 +68,8 @@ class GGUFCheckpoint:
                     f"{path.name} is one part of a split model",
                     hint="Join the parts with llama.cpp's llama-gguf-split --merge.",
                 )
-            self.config = config_from_gguf(self._file.metadata, where=path.name)
+            self.metadata: Mapping[str, object] = self._file.metadata
+            self.config = config_from_gguf(self.metadata, where=path.name)
         except BaseException:
             self._file.close()
             raise

@@ -35,6 +35,7 @@ class SafetensorsCheckpoint:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.config = config_from_hf(_read_json(folder / "config.json"))
+        self.metadata: Mapping[str, object] | None = None
         self.norm_offset = 1.0 if self.config.architecture == "gemma3" else 0.0
         self._shard_of: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}

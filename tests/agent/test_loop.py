@@ -208,9 +208,9 @@ async def test_evidence_that_settles_ends_the_run_after_a_review():
         [Review(accepted=False, feedback="no")],
         evidence=[Evidence(settles=True), Evidence(text="[they pass]", settles=True)],
     )
-    events = await run(
-        make_loop(ScriptedModel([bash("ls"), bash("ls")]), sandbox=LS, workspace=workspace)
-    )
+    model = ScriptedModel([bash("ls"), bash("ls")])
+    events = await run(make_loop(model, sandbox=LS, workspace=workspace))
+    assert contents(list(model.requests[1].messages))[-1] == "a.py\n[exit code 0]\nno"
     done = finish(events)
     assert (done.reason, done.verified, done.num_steps) == ("submitted", True, 2)
     assert workspace.num_reviews == 2
