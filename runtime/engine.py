@@ -1,84 +1,109 @@
-"""Turns prompt ids into reply ids: one sequence, one KV cache, prefix kept between requests.
+"""Turns prompts into replies, many at a time: one forward pass after the other.
 
-Not here: text (``completion.py``), waiting in line (``scheduler.py``), HTTP (``server/``).
+A pass computes new tokens of several sequences; ``step`` runs one and says what came of it. Between
+two steps sequences may be added and aborted; nothing else ever happens to the cache. The caller's
+thread does the work.
 
-What the cache holds of the current sequence, ``[0, S)`` being all its tokens so far:
-
-    [0, num_cached_tokens)     computed by an earlier request and found again
-    [num_cached_tokens, C)     computed by this request; C = kv_cache.length = len(_cached_ids)
-    [C, S)                     not computed yet: prompt chunks to come, or the newest token
-
-``_cached_ids`` always names exactly the tokens whose keys and values are in the cache, so a request
-may be dropped between any two outputs and the next one still reuses what was done.
+Not here: which sequences a pass computes (``scheduler.py``), text (``completion.py``), the thread
+that steps (``worker.py``), HTTP (``server/``).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import torch
 
-from rnj_agent.runtime.errors import EngineError, RequestError
-from rnj_agent.runtime.kv_cache import KVCache
-from rnj_agent.runtime.sampling import Sampler, SamplingParams
-
-PREFILL_CHUNK = 512
-"""Prompt tokens of one forward pass; between two of them a request can be cancelled."""
-
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+from rnj_agent.runtime.errors import EngineError, RequestError, RnjRuntimeError
+from rnj_agent.runtime.forward_batch import ForwardBatch, SequenceRows
+from rnj_agent.runtime.grammar import Grammar
+from rnj_agent.runtime.kv_cache.cache import KVCache
+from rnj_agent.runtime.kv_cache.storage import KVStorage
+from rnj_agent.runtime.logprobs import token_logprob
+from rnj_agent.runtime.outputs import EngineOutput, PrefillProgress, TokenOutput
+from rnj_agent.runtime.sampling import SamplingParams
+from rnj_agent.runtime.scheduler import ScheduledRows, Scheduler
+from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
+from rnj_agent.runtime.speculation import Speculation
+from rnj_agent.runtime.stats import EngineCounters, EngineGauges
 
 
 class CausalLM(Protocol):
-    def forward(
-        self, input_ids: torch.Tensor, kv_cache: KVCache, *, num_logits: int = 1
-    ) -> torch.Tensor:
-        """[T] int64 -> [num_logits, V] float32; appends T tokens to the cache."""
+    def forward(self, batch: ForwardBatch, storage: KVStorage) -> torch.Tensor:
+        """Write the batch's tokens to the cache; float32 [sum of num_logits, V]."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    num_prompt_tokens: int
-    num_cached_tokens: int
-    """Prompt tokens whose keys and values were still there from the request before."""
-    num_completion_tokens: int
+class EngineOptions:
+    max_model_len: int
+    """Tokens of a prompt and its reply together; the pool has room for at least one such."""
+    max_num_seqs: int = 8
+    """Sequences that run at a time; more wait."""
+    prefill_chunk: int = 512
+    """Prompt tokens of a pass; between two passes a request can be cancelled."""
+    prefill_chunk_beside_decodes: int = 128
+    """Likewise while replies wait for their next token, which is as slow as the pass."""
+    speculation: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefillProgress:
-    """A chunk of the prompt was computed; the reply has not begun."""
-
-    num_computed_tokens: int
-    """Of the prompt, cached ones included."""
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenOutput:
-    token_id: int
-    finish_reason: Literal["stop", "length"] | None
-    """``stop``: this token ends the turn and is not text. None: more may come."""
-    usage: Usage
-
-
-EngineOutput: TypeAlias = PrefillProgress | TokenOutput
+class StepOutput(NamedTuple):
+    sequence: TokenSequence
+    output: EngineOutput | RnjRuntimeError
+    """An error ends the sequence; others go on."""
 
 
 class Engine:
-    """One request at a time; the caller's thread does the work."""
-
-    def __init__(self, model: CausalLM, *, kv_cache: KVCache, eos_ids: Set[int]) -> None:
+    def __init__(
+        self,
+        model: CausalLM,
+        *,
+        storage: KVStorage,
+        kv_cache: KVCache,
+        eos_ids: Set[int],
+        options: EngineOptions,
+    ) -> None:
+        assert kv_cache.num_blocks * kv_cache.block_size >= options.max_model_len
+        self.options = options
+        self.counters = EngineCounters()
         self._model = model
+        self._storage = storage
         self._kv_cache = kv_cache
         self._eos_ids = eos_ids
-        self._cached_ids: list[int] = []
+        self._speculation = Speculation() if options.speculation else None
+        self._scheduler = Scheduler(
+            kv_cache,
+            max_num_seqs=options.max_num_seqs,
+            prefill_chunk=options.prefill_chunk,
+            prefill_chunk_beside_decodes=options.prefill_chunk_beside_decodes,
+            speculation=self._speculation,
+        )
 
     @property
     def max_model_len(self) -> int:
-        """Tokens of prompt and reply together."""
-        return self._kv_cache.capacity
+        return self.options.max_model_len
+
+    @property
+    def has_work(self) -> bool:
+        return self._scheduler.has_work
+
+    @property
+    def unfinished(self) -> tuple[TokenSequence, ...]:
+        """Those that run and those that wait, each in its order."""
+        return (*self._scheduler.running, *self._scheduler.waiting)
+
+    @property
+    def gauges(self) -> EngineGauges:
+        return EngineGauges(
+            num_running=len(self._scheduler.running),
+            num_waiting=len(self._scheduler.waiting),
+            num_blocks=self._kv_cache.num_blocks,
+            num_used_blocks=self._kv_cache.num_used_blocks,
+            num_cached_blocks=self._kv_cache.num_cached_blocks,
+        )
 
     def check_fits(self, num_prompt_tokens: int) -> None:
         """A prompt must leave room for one token of reply.
@@ -91,72 +116,157 @@ class Engine:
         if num_prompt_tokens == 0:
             raise RequestError("The prompt is empty.", param="messages")
 
+    def add(self, request: EngineRequest) -> TokenSequence:
+        """Put a sequence in line.
+
+        Raises:
+            RequestError: its prompt can never fit the window.
+        """
+        self.check_fits(len(request.prompt_ids))
+        sequence = TokenSequence(request, max_model_len=self.max_model_len)
+        self._scheduler.add(sequence)
+        self.counters.num_requests += 1
+        return sequence
+
+    def abort(self, sequence: TokenSequence) -> None:
+        """End a sequence; what it computed stays cached. Without effect once it has ended."""
+        if not sequence.is_finished:
+            sequence.is_finished = True
+            self._scheduler.remove(sequence)
+
+    def step(self) -> list[StepOutput]:
+        """One forward pass; empty if there is nothing to do."""
+        scheduled = self._scheduler.schedule()
+        if not scheduled:
+            return []
+        begun = time.perf_counter()
+        try:
+            logits = self._forward(scheduled)
+        except RuntimeError as exc:
+            return list(self._fail(scheduled, EngineError(f"The forward pass failed: {exc}")))
+        if self._speculation is not None and all(rows.sequence.is_decoding for rows in scheduled):
+            self._speculation.observe_pass(len(logits), time.perf_counter() - begun)
+        outputs: list[StepOutput] = []
+        first = 0
+        for rows in scheduled:
+            num_logits = _num_logits(rows)
+            outputs += self._advance(rows, logits[first : first + num_logits])
+            first += num_logits
+        self._count()
+        return outputs
+
     def generate(
-        self, prompt_ids: Sequence[int], params: SamplingParams
+        self, prompt_ids: Sequence[int], params: SamplingParams, grammar: Grammar | None = None
     ) -> Generator[EngineOutput, None, None]:
-        """Yield prefill progress, then the reply's tokens; closing the iterator cancels.
+        """One reply, with the engine to itself; closing the iterator cancels.
 
         Raises:
             RequestError: the prompt does not fit the window.
             EngineError: the forward pass failed; the engine can go on with other requests.
         """
-        self.check_fits(len(prompt_ids))
-        num_cached_tokens = self._reuse_prefix(prompt_ids)
-        logits: torch.Tensor | None = None
-        while (num_computed := len(self._cached_ids)) < len(prompt_ids):
-            logits = self._forward(prompt_ids[num_computed : num_computed + PREFILL_CHUNK])
-            usage = _usage(prompt_ids, num_cached_tokens, 0)
-            yield PrefillProgress(num_computed_tokens=len(self._cached_ids), usage=usage)
-        assert logits is not None, "the prompt's last token is always computed"
-        yield from self._decode(prompt_ids, params, logits, num_cached_tokens)
+        assert not self.has_work
+        sequence = self.add(EngineRequest(prompt_ids=prompt_ids, params=params, grammar=grammar))
+        try:
+            while not sequence.is_finished:
+                for _, output in self.step():
+                    if isinstance(output, RnjRuntimeError):
+                        raise output
+                    yield output
+        finally:
+            self.abort(sequence)
 
     def reset(self) -> None:
         """Forget what earlier requests left in the cache."""
-        self._kv_cache.truncate(0)
-        self._cached_ids.clear()
+        assert not self.has_work
+        self._kv_cache.reset()
 
-    def _decode(
-        self,
-        prompt_ids: Sequence[int],
-        params: SamplingParams,
-        logits: torch.Tensor,
-        num_cached_tokens: int,
-    ) -> Iterator[TokenOutput]:
-        sampler = Sampler(params)
-        history_ids = list(prompt_ids)
-        room = self.max_model_len - len(prompt_ids)
-        max_tokens = room if params.max_tokens is None else min(room, params.max_tokens)
-        for num_completion_tokens in range(1, max_tokens + 1):
-            token_id = sampler.sample(logits, history_ids)
-            history_ids.append(token_id)
-            is_eos = token_id in self._eos_ids and not params.ignore_eos
-            is_last = num_completion_tokens == max_tokens
-            reason = "stop" if is_eos else "length" if is_last else None
-            usage = _usage(prompt_ids, num_cached_tokens, num_completion_tokens)
-            yield TokenOutput(token_id=token_id, finish_reason=reason, usage=usage)
-            if reason is not None:
+    def _forward(self, scheduled: Sequence[ScheduledRows]) -> torch.Tensor:
+        token_ids: list[int] = []
+        for rows in scheduled:
+            first = rows.sequence.num_computed_tokens
+            token_ids += rows.sequence.token_ids[first : first + rows.num_tokens]
+            token_ids += rows.draft_ids
+        batch = ForwardBatch(
+            input_ids=torch.tensor(token_ids),
+            sequences=tuple(_sequence_rows(rows) for rows in scheduled),
+        )
+        self.counters.num_forward_passes += 1
+        with torch.inference_mode():
+            return self._model.forward(batch, self._storage)
+
+    def _advance(self, rows: ScheduledRows, logits: torch.Tensor) -> Iterator[StepOutput]:
+        """Count what was computed, and draw the next tokens where the end is reached."""
+        sequence = rows.sequence
+        assert sequence.cached is not None
+        reaches_end = rows.reaches_end
+        was_decoding = sequence.is_decoding
+        first = sequence.num_computed_tokens
+        sequence.cached.commit(sequence.token_ids[first : first + rows.num_tokens])
+        if not was_decoding:
+            self.counters.num_prefill_tokens += rows.num_tokens
+        if not reaches_end:
+            if sequence.num_completion_tokens == 0:
+                yield StepOutput(sequence, _progress(sequence))
+            return
+        if not was_decoding:
+            sequence.cached.publish()
+        if sequence.num_completion_tokens == 0:
+            self.counters.num_prompt_tokens += sequence.num_prompt_tokens
+            self.counters.num_cached_prompt_tokens += sequence.usage.num_cached_tokens
+            yield StepOutput(sequence, _progress(sequence))
+        yield from self._draw_tokens(rows, logits)
+
+    def _draw_tokens(self, rows: ScheduledRows, logits: torch.Tensor) -> Iterator[StepOutput]:
+        """The next token, and one more for each guess that it confirms."""
+        sequence = rows.sequence
+        assert sequence.cached is not None
+        num_accepted = 0
+        for row, draft_id in zip(logits, (*rows.draft_ids, None), strict=True):
+            try:
+                output = self._draw(sequence, row)
+            except RnjRuntimeError as exc:
+                yield from self._fail([rows], exc)
                 return
-            logits = self._forward([token_id])
+            is_confirmed = output.token_id == draft_id
+            if is_confirmed:
+                sequence.cached.commit([output.token_id])
+                num_accepted += 1
+            yield StepOutput(sequence, output)
+            if output.finish_reason is not None:
+                self.abort(sequence)
+            if sequence.is_finished or not is_confirmed:
+                break
+        if self._speculation is not None and rows.draft_ids:
+            self._speculation.observe(sequence, num_accepted)
+        self.counters.num_draft_tokens += len(rows.draft_ids)
+        self.counters.num_accepted_draft_tokens += num_accepted
 
-    def _reuse_prefix(self, prompt_ids: Sequence[int]) -> int:
-        """Keep what the cache shares with the prompt, but for the last token: its logits count."""
-        num_shared = _common_prefix_length(self._cached_ids, prompt_ids)
-        num_cached_tokens = min(num_shared, len(prompt_ids) - 1)
-        self._kv_cache.truncate(num_cached_tokens)
-        del self._cached_ids[num_cached_tokens:]
-        return num_cached_tokens
+    def _draw(self, sequence: TokenSequence, logits: torch.Tensor) -> TokenOutput:
+        mask = None if sequence.matcher is None else sequence.matcher.mask()
+        token_id = sequence.sampler.sample(logits, mask)
+        num_top = sequence.params.logprobs
+        logprob = None if num_top is None else token_logprob(logits, token_id, num_top)
+        sequence.append(token_id)
+        self.counters.num_generation_tokens += 1
+        is_eos = token_id in self._eos_ids and not sequence.params.ignore_eos
+        is_last = sequence.num_completion_tokens >= sequence.max_tokens
+        return TokenOutput(
+            token_id=token_id,
+            finish_reason="stop" if is_eos else "length" if is_last else None,
+            usage=sequence.usage,
+            logprob=logprob,
+        )
 
-    def _forward(self, token_ids: Sequence[int]) -> torch.Tensor:
-        """Append these tokens to the cache; [V] float32, the logits after the last one."""
-        try:
-            with torch.inference_mode():
-                logits = self._model.forward(torch.tensor(token_ids), self._kv_cache)
-        except RuntimeError as exc:
-            self._kv_cache.truncate(len(self._cached_ids))
-            raise EngineError(f"The forward pass failed: {exc}") from exc
-        self._cached_ids.extend(token_ids)
-        assert self._kv_cache.length == len(self._cached_ids)
-        return logits[-1]
+    def _fail(
+        self, scheduled: Sequence[ScheduledRows], error: RnjRuntimeError
+    ) -> Iterator[StepOutput]:
+        for rows in scheduled:
+            self.abort(rows.sequence)
+            yield StepOutput(rows.sequence, error)
+
+    def _count(self) -> None:
+        self.counters.num_preemptions = self._scheduler.num_preemptions
+        self.counters.num_evicted_blocks = self._kv_cache.num_evicted_blocks
 
 
 def context_length_exceeded(
@@ -172,16 +282,20 @@ def context_length_exceeded(
     )
 
 
-def _common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
-    for position, (left, right) in enumerate(zip(a, b, strict=False)):
-        if left != right:
-            return position
-    return min(len(a), len(b))
-
-
-def _usage(prompt_ids: Sequence[int], num_cached_tokens: int, num_completion_tokens: int) -> Usage:
-    return Usage(
-        num_prompt_tokens=len(prompt_ids),
-        num_cached_tokens=num_cached_tokens,
-        num_completion_tokens=num_completion_tokens,
+def _sequence_rows(rows: ScheduledRows) -> SequenceRows:
+    sequence = rows.sequence
+    assert sequence.cached is not None
+    return SequenceRows(
+        block_table=sequence.cached.block_table,
+        start=sequence.num_computed_tokens,
+        num_tokens=rows.num_tokens + len(rows.draft_ids),
+        num_logits=_num_logits(rows),
     )
+
+
+def _num_logits(rows: ScheduledRows) -> int:
+    return 1 + len(rows.draft_ids) if rows.reaches_end else 0
+
+
+def _progress(sequence: TokenSequence) -> PrefillProgress:
+    return PrefillProgress(num_computed_tokens=sequence.num_computed_tokens, usage=sequence.usage)

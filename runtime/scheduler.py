@@ -1,133 +1,220 @@
-"""One worker thread that runs requests first come, first served, and hands outputs to asyncio.
+"""Which sequences the next forward pass computes, and how many tokens of each.
 
-Not here: what a request computes (``completion.py``, ``engine.py``). No other thread touches the
-engine.
+Every running reply gets its next token in every pass; prompts are prefilled in chunks beside them.
+A chunk is small while replies wait for their tokens, so that a long prompt slows them down but does
+not stop them. Of several prompts the one with the least left goes first, every fourth chunk to the
+oldest, so that neither short ones wait for long ones nor long ones for ever. A prompt that begins
+like one that is being prefilled lets that one go ahead and then takes over its blocks.
+
+When no block is left, the youngest sequence is preempted: it waits again, at the front, and
+prefills what it had. The pool holds at least one window, so the oldest can always go on.
+
+Not here: the forward pass and sampling (``engine.py``).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import queue
-import threading
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import closing
+from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from rnj_agent.runtime.completion import CompletionOutput, CompletionRequest
-from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
+from rnj_agent.runtime.kv_cache.cache import KVCache
+from rnj_agent.runtime.sequence import TokenSequence
+from rnj_agent.runtime.speculation import Speculation
 
-Complete: TypeAlias = Callable[[CompletionRequest], Generator[CompletionOutput, None, None]]
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Nothing came for a while; the request still runs or waits in line."""
+OLDEST_EVERY = 4
+"""One chunk in so many goes to the prompt that has waited longest."""
 
 
-class Generation:
-    """One submitted request: its outputs as they come, and the way to stop it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRows:
+    """One sequence's part of a pass."""
 
-    def __init__(self, request: CompletionRequest) -> None:
-        self.request = request
-        self._loop = asyncio.get_running_loop()
-        self._outputs: asyncio.Queue[CompletionOutput | RnjRuntimeError | None] = asyncio.Queue()
-        self._cancelled = threading.Event()
+    sequence: TokenSequence
+    num_tokens: int
+    """Of its uncomputed tokens."""
+    draft_ids: tuple[int, ...] = ()
+    """Guesses behind its newest token, to be verified in the same pass."""
 
     @property
-    def cancelled(self) -> bool:
-        return self._cancelled.is_set()
-
-    def cancel(self) -> None:
-        """End it at the next token or prefill chunk; without effect once it has ended."""
-        self._cancelled.set()
-
-    async def outputs(
-        self, *, heartbeat_s: float | None = None
-    ) -> AsyncGenerator[CompletionOutput | Waiting, None]:
-        """Yield what comes, and a Waiting whenever nothing came for ``heartbeat_s``.
-
-        Raises:
-            RnjRuntimeError: what ended the request, where it did not end by itself.
-        """
-        while True:
-            try:
-                async with asyncio.timeout(heartbeat_s):
-                    output = await self._outputs.get()
-            except TimeoutError:
-                yield Waiting()
-                continue
-            if output is None:
-                return
-            if isinstance(output, RnjRuntimeError):
-                raise output
-            yield output
-
-    def deliver(self, output: CompletionOutput | RnjRuntimeError | None) -> None:
-        """Called by the worker. None ends the outputs."""
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._outputs.put_nowait, output)
+    def reaches_end(self) -> bool:
+        """A new token can be sampled after this pass."""
+        return self.num_tokens == self.sequence.num_uncomputed_tokens
 
 
 class Scheduler:
-    """First come, first served, one at a time."""
+    """Holds the waiting and the running sequences.
 
-    def __init__(self, complete: Complete) -> None:
-        self._complete = complete
-        self._waiting: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
-        self._unfinished: set[Generation] = set()
-        self._closed = False
-        self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
-        self._worker.start()
+    Args:
+        kv_cache: where sequences get their blocks.
+        max_num_seqs: sequences that run at a time.
+        prefill_chunk: prompt tokens of a pass when no reply waits for its next token.
+        prefill_chunk_beside_decodes: likewise when one does.
+        speculation: drafts for replies; None: none.
+    """
+
+    def __init__(
+        self,
+        kv_cache: KVCache,
+        *,
+        max_num_seqs: int,
+        prefill_chunk: int,
+        prefill_chunk_beside_decodes: int,
+        speculation: Speculation | None = None,
+    ) -> None:
+        assert max_num_seqs > 0
+        assert min(prefill_chunk, prefill_chunk_beside_decodes) >= kv_cache.block_size
+        self.waiting: deque[TokenSequence] = deque()
+        self.running: list[TokenSequence] = []
+        """In the order of admission: the youngest is last."""
+        self.num_preemptions = 0
+        self._kv_cache = kv_cache
+        self._max_num_seqs = max_num_seqs
+        self._prefill_chunk = prefill_chunk
+        self._prefill_chunk_beside_decodes = prefill_chunk_beside_decodes
+        self._speculation = speculation
+        self._num_chunks = 0
 
     @property
-    def num_unfinished(self) -> int:
-        """Requests that run or wait."""
-        return len(self._unfinished)
+    def has_work(self) -> bool:
+        return bool(self.waiting or self.running)
 
-    def submit(self, request: CompletionRequest) -> Generation:
-        """Put a request in line; call it on the event loop that will read the outputs.
+    def add(self, sequence: TokenSequence) -> None:
+        self.waiting.append(sequence)
 
-        Raises:
-            EngineError: the scheduler is closed.
+    def remove(self, sequence: TokenSequence) -> None:
+        """It has finished, failed or been cancelled; its blocks are given back."""
+        if sequence in self.running:
+            self.running.remove(sequence)
+        elif sequence in self.waiting:
+            self.waiting.remove(sequence)
+        sequence.release()
+
+    def schedule(self) -> list[ScheduledRows]:
+        """The next pass; empty only if there is nothing to do. Blocks are reserved."""
+        self._admit()
+        scheduled = self._schedule_decodes()
+        scheduled += self._schedule_prefills(has_decodes=bool(scheduled))
+        # a preemption on the way may have taken the blocks of one that was scheduled before
+        scheduled = [rows for rows in scheduled if rows.sequence.cached is not None]
+        return scheduled if scheduled or not self.has_work else self.schedule()
+
+    def _admit(self) -> None:
+        """First come, first served, as long as all prompts that were let in can be finished."""
+        while self.waiting and len(self.running) < self._max_num_seqs:
+            sequence = self.waiting[0]
+            cached = self._kv_cache.open(sequence.token_ids)
+            sequence.admit(cached)
+            promised = sum(self._num_missing_blocks(other) for other in self.running)
+            needed = promised + self._num_missing_blocks(sequence)
+            if self.running and needed > self._num_available_blocks:
+                sequence.release()
+                return
+            self.running.append(self.waiting.popleft())
+
+    def _schedule_decodes(self) -> list[ScheduledRows]:
+        scheduled: list[ScheduledRows] = []
+        decoding = [sequence for sequence in self.running if sequence.is_decoding]
+        is_mixed = len(decoding) < len(self.running)
+        num_rows = len(decoding)
+        for sequence in decoding:
+            if sequence.cached is None:  # preempted for one before it
+                continue
+            draft_ids = () if is_mixed else self._draft(sequence, num_other_rows=num_rows - 1)
+            if draft_ids and not self._has_room(sequence, 1 + len(draft_ids)):
+                draft_ids = ()
+            if self._reserve(sequence, 1 + len(draft_ids)):
+                num_rows += len(draft_ids)
+                rows = ScheduledRows(sequence=sequence, num_tokens=1, draft_ids=draft_ids)
+                scheduled.append(rows)
+        return scheduled
+
+    def _draft(self, sequence: TokenSequence, *, num_other_rows: int) -> tuple[int, ...]:
+        room = sequence.max_tokens - sequence.num_completion_tokens - 1
+        if self._speculation is None or room < 1:
+            return ()
+        return self._speculation.draft(sequence, max_tokens=room, num_other_rows=num_other_rows)
+
+    def _schedule_prefills(self, *, has_decodes: bool) -> list[ScheduledRows]:
+        budget = self._prefill_chunk_beside_decodes if has_decodes else self._prefill_chunk
+        scheduled: list[ScheduledRows] = []
+        for sequence in self._prefill_order():
+            if sequence.cached is None:
+                continue
+            sequence.adopt()
+            if any(_begin_alike(sequence, rows.sequence) for rows in scheduled):
+                continue
+            num_tokens = self._chunk(sequence, budget)
+            if num_tokens == 0 or not self._reserve(sequence, num_tokens):
+                continue
+            scheduled.append(ScheduledRows(sequence=sequence, num_tokens=num_tokens))
+            budget -= num_tokens
+        return scheduled
+
+    def _prefill_order(self) -> list[TokenSequence]:
+        prefilling = [sequence for sequence in self.running if not sequence.is_decoding]
+        if not prefilling:
+            return []
+        self._num_chunks += 1
+        by_rest = sorted(prefilling, key=lambda sequence: sequence.num_uncomputed_tokens)
+        if self._num_chunks % OLDEST_EVERY == 0:
+            by_rest.remove(prefilling[0])
+            by_rest.insert(0, prefilling[0])
+        return by_rest
+
+    def _chunk(self, sequence: TokenSequence, budget: int) -> int:
+        """Tokens to compute now: a prompt's chunks end where blocks end, so others can share."""
+        num_left = sequence.num_uncomputed_tokens
+        if num_left <= budget:
+            return num_left
+        end = sequence.num_computed_tokens + budget
+        return max(0, end - end % self._kv_cache.block_size - sequence.num_computed_tokens)
+
+    def _reserve(self, sequence: TokenSequence, num_tokens: int) -> bool:
+        """Room for the next tokens, taken from younger sequences if it must be.
+
+        False: this one is the youngest and was preempted itself.
         """
-        if self._closed:
-            raise EngineError("The server is shutting down.")
-        generation = Generation(request)
-        self._unfinished.add(generation)
-        self._waiting.put(generation)
-        return generation
+        assert sequence.cached is not None
+        while not sequence.cached.reserve(num_tokens):
+            victim = self.running[-1]
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        return True
 
-    def close(self, *, timeout_s: float = 10.0) -> None:
-        """Cancel everything and wait for the worker to end."""
-        self._closed = True
-        for generation in tuple(self._unfinished):
-            generation.cancel()
-        self._waiting.put(None)
-        self._worker.join(timeout_s)
+    def _has_room(self, sequence: TokenSequence, num_tokens: int) -> bool:
+        """Without a preemption: guesses are not worth one."""
+        assert sequence.cached is not None
+        return sequence.cached.reserve(num_tokens)
 
-    def _work(self) -> None:
-        while (generation := self._waiting.get()) is not None:
-            try:
-                self._run(generation)
-            except RnjRuntimeError as exc:
-                generation.deliver(exc)
-            except Exception as exc:
-                logger.exception("A request failed in a way that is our fault")
-                generation.deliver(EngineError(f"Internal error: {type(exc).__name__}: {exc}"))
-            finally:
-                self._unfinished.discard(generation)
-                generation.deliver(None)
+    def _preempt(self, victim: TokenSequence) -> None:
+        assert len(self.running) > 1, "the pool holds a window, so one sequence alone always fits"
+        self.running.remove(victim)
+        victim.release()
+        self.waiting.appendleft(victim)
+        self.num_preemptions += 1
 
-    def _run(self, generation: Generation) -> None:
-        if generation.cancelled:
-            return
-        with closing(self._complete(generation.request)) as outputs:
-            for output in outputs:
-                if generation.cancelled:
-                    return
-                generation.deliver(output)
+    @property
+    def _num_available_blocks(self) -> int:
+        return self._kv_cache.num_free_blocks + self._kv_cache.num_cached_blocks
+
+    def _num_missing_blocks(self, sequence: TokenSequence) -> int:
+        """Blocks for all its tokens and the next one, beyond those it has."""
+        assert sequence.cached is not None
+        block_size = self._kv_cache.block_size
+        num_needed = len(sequence.token_ids) // block_size + 1
+        return max(0, num_needed - len(sequence.cached.block_table))
+
+
+def _begin_alike(sequence: TokenSequence, other: TokenSequence) -> bool:
+    """Whether ``other``, which is computed now, computes what ``sequence`` needs next.
+
+    The very last token of a prompt is always computed by each: its logits are needed.
+    """
+    if sequence.num_uncomputed_tokens == 1:
+        return False
+    num_alike = sequence.num_computed_tokens + 1
+    return (
+        other.num_computed_tokens < num_alike
+        and sequence.token_ids[:num_alike] == other.token_ids[:num_alike]
+    )

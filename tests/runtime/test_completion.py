@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from rnj_agent.runtime.completion import CompletionRequest, ReplyDelta, complete
-from rnj_agent.runtime.engine import Engine, TokenOutput
-from rnj_agent.runtime.models import load_model
+from rnj_agent.runtime.completion import CompletionRequest, ReplyDelta
+from rnj_agent.runtime.engine import Engine
 from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
 from rnj_agent.runtime.tool_calls import CallPart, TextPart
-from rnj_agent.runtime.weights.checkpoint import open_checkpoint
+from tests.runtime.small_engine import complete, reply, small_engine, token_ids
 from tests.runtime.tiny_checkpoint import write_noise_checkpoint, write_reciting_checkpoint
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=200)
@@ -24,11 +22,8 @@ Recite = Callable[..., list[ReplyDelta]]
 
 
 def open_engine(path: Path) -> tuple[Engine, Tokenizer]:
-    checkpoint = open_checkpoint(path)
-    model = load_model(checkpoint, dtype=torch.float32)
     tokenizer = load_tokenizer(path)
-    engine = Engine(model, kv_cache=model.new_cache(400), eos_ids=tokenizer.eos_ids)
-    return engine, tokenizer
+    return small_engine(path, eos_ids=tokenizer.eos_ids), tokenizer
 
 
 @pytest.fixture
@@ -37,8 +32,7 @@ def recite(tmp_path: Path) -> Recite:
         engine, tokenizer = open_engine(write_reciting_checkpoint(tmp_path / "r.gguf", words))
         fields: dict[str, object] = {"params": GREEDY} | options
         asked = CompletionRequest(prompt_ids=tokenizer.encode("\n"), **fields)  # pyright: ignore[reportArgumentType]
-        outputs = complete(engine, tokenizer, asked)
-        return [output for output in outputs if isinstance(output, ReplyDelta)]
+        return list(complete(engine, tokenizer, asked))
 
     return run
 
@@ -98,7 +92,7 @@ def test_a_single_call_ends_the_reply_with_its_last_token(recite: Recite) -> Non
 def test_bytes_that_are_no_utf8_do_not_tear_characters(tmp_path: Path) -> None:
     engine, tokenizer = open_engine(write_noise_checkpoint(tmp_path / "noise.gguf"))
     prompt_ids = tokenizer.encode("noise")
-    tokens = [o.token_id for o in engine.generate(prompt_ids, GREEDY) if isinstance(o, TokenOutput)]
+    tokens = token_ids(reply(engine, prompt_ids, GREEDY))
     asked = CompletionRequest(prompt_ids=prompt_ids, params=GREEDY)
-    deltas = [d for d in complete(engine, tokenizer, asked) if isinstance(d, ReplyDelta)]
+    deltas = list(complete(engine, tokenizer, asked))
     assert text_of(deltas) == tokenizer.decode_bytes(tokens).decode(errors="replace")
