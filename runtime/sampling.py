@@ -1,5 +1,22 @@
 """The next token from the logits of one position: greedy, or drawn from the filtered distribution.
 
+What happens to the logits, in this order:
+
+    logit_bias             added
+    repetition_penalty     ``penalties.py``
+    presence_penalty, frequency_penalty
+    grammar mask           tokens that may not come get no probability
+    temperature 0          the most probable token, done
+    temperature, top_k, top_p, min_p
+
+Bias and penalties come first as in vLLM's sampler (``vllm/v1/sample/sampler.py``); the mask comes
+after them so that no bias can bring a forbidden token back. The filters follow each other as in
+transformers (``GenerationMixin._get_logits_processor``), each on what the one before it left.
+
+A draw is a function of (seed, choice, position) and the logits: the random number of a position is
+a hash of these three. So a reply does not depend on how its tokens were computed: one by one,
+several in a verify pass (``speculative.py``), or again after a preemption.
+
 Not here: stop strings (``stop_strings.py``), and batches, which need one row of this each.
 
 Legend: ``V`` vocabulary size, ``C`` candidates that the filters leave.
@@ -7,16 +24,30 @@ Legend: ``V`` vocabulary size, ``C`` candidates that the filters leave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 
 from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.penalties import CountPenalty, RepetitionPenalty
 
+MIN_TEMPERATURE = 1e-5
+"""Below it sampling is greedy: the division would leave float32's range."""
+MAX_LOGIT_BIAS = 100.0
+"""OpenAI's bounds: enough to force or forbid a token."""
 _FIRST_LOOK = 256
 """Candidates sorted before the whole vocabulary is: nearly always enough for ``top_p``."""
+_RANDOM_BYTES = 6
+"""48 bits of a float64's 53: the product with a sum of probabilities stays below the sum."""
+
+
+def _no_bias() -> Mapping[int, float]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +58,18 @@ class SamplingParams:
     """Keep the smallest set of most probable tokens whose probabilities reach this sum."""
     top_k: int = 0
     """Keep this many most probable tokens; 0 keeps all."""
+    min_p: float = 0.0
+    """Keep tokens at least this share as probable as the best one (arXiv:2407.01082); 0: all."""
     repetition_penalty: float = 1.0
-    """Above 1 makes tokens of the prompt and the reply so far less probable (CTRL, 2019, 4.1)."""
+    """Above 1 makes tokens of the prompt and the reply so far less probable."""
+    presence_penalty: float = 0.0
+    """Subtracted once from the logits of tokens that the reply has; OpenAI's, -2 to 2."""
+    frequency_penalty: float = 0.0
+    """Subtracted as often as the reply has the token; OpenAI's, -2 to 2."""
+    logit_bias: Mapping[int, float] = field(default_factory=_no_bias)
+    """Added to the logits of these tokens, -100 to 100; ids within the vocabulary."""
+    logprobs: int | None = None
+    """Log-probabilities of the chosen token and of this many best ones; None: none at all."""
     seed: int | None = None
     """The same seed, prompt and parameters give the same reply; None: a new one each time."""
     max_tokens: int | None = None
@@ -39,10 +80,16 @@ class SamplingParams:
     """Go on until ``max_tokens`` or the end of the window: for measurements."""
 
     def __post_init__(self) -> None:
-        assert self.temperature >= 0.0
+        assert 0.0 <= self.temperature < math.inf
         assert 0.0 < self.top_p <= 1.0
         assert self.top_k >= 0
-        assert self.repetition_penalty > 0.0
+        assert 0.0 <= self.min_p <= 1.0
+        assert 0.0 < self.repetition_penalty < math.inf
+        assert -2.0 <= self.presence_penalty <= 2.0
+        assert -2.0 <= self.frequency_penalty <= 2.0
+        assert all(token_id >= 0 for token_id in self.logit_bias)
+        assert all(abs(bias) <= MAX_LOGIT_BIAS for bias in self.logit_bias.values())
+        assert self.logprobs is None or self.logprobs >= 0
         assert self.max_tokens is None or self.max_tokens >= 1
         assert all(self.stop), "an empty stop string stops everything"
 
@@ -52,50 +99,93 @@ class Candidates(NamedTuple):
 
     probs: torch.Tensor
     """[C] float32, sums to 1."""
-    ids: torch.Tensor
-    """[C] int64."""
+    ids: torch.Tensor | None
+    """[C] int64; None: candidate i is token i."""
 
 
 class Sampler:
-    """Draws the tokens of one request; owns its random state."""
+    """Chooses the tokens of one reply; knows what the reply has said.
 
-    def __init__(self, params: SamplingParams) -> None:
+    Args:
+        params: how to choose.
+        prompt_ids: read once, at the first sample, and only for the repetition penalty.
+        seed_offset: which of several choices for one prompt this is: they differ, reproducibly.
+    """
+
+    def __init__(
+        self, params: SamplingParams, *, prompt_ids: Sequence[int], seed_offset: int = 0
+    ) -> None:
         self._params = params
-        self._generator = torch.Generator()
-        if params.seed is None:
-            self._generator.seed()
-        else:
-            self._generator.manual_seed(params.seed)
+        seed = secrets.randbits(64) if params.seed is None else params.seed
+        self._key = f"{seed}/{seed_offset}"
+        self._num_appended = 0
+        self._bias_ids = torch.tensor(list(params.logit_bias), dtype=torch.int64)
+        self._biases = torch.tensor(list(params.logit_bias.values()), dtype=torch.float32)
+        self._penalties: list[RepetitionPenalty | CountPenalty] = []
+        if params.repetition_penalty != 1.0:
+            self._penalties.append(RepetitionPenalty(params.repetition_penalty, prompt_ids))
+        presence, frequency = params.presence_penalty, params.frequency_penalty
+        if presence or frequency:
+            self._penalties.append(CountPenalty(presence=presence, frequency=frequency))
 
-    def sample(self, logits: torch.Tensor, history_ids: Sequence[int]) -> int:
-        """Choose the next token.
+    def sample(self, logits: torch.Tensor, mask: torch.Tensor | None = None) -> int:
+        """Choose the next token; the same one until ``append`` moves on.
 
         Args:
-            logits: [V] float32, of the last position.
-            history_ids: the prompt and the reply so far, for the repetition penalty.
+            logits: [V] float32, of the last position; left as they are.
+            mask: bool [V], true where a token may come; None: every one may.
 
         Raises:
-            EngineError: the model's logits are not numbers.
+            EngineError: the model's logits are not numbers, or the mask allows nothing.
         """
         assert logits.ndim == 1
-        logits = _penalize(logits, history_ids, self._params.repetition_penalty)
+        if mask is not None:
+            assert mask.shape == logits.shape
+            num_allowed = int(mask.count_nonzero())
+            if num_allowed == 0:
+                raise EngineError("The grammar of this reply allows no token here.")
+            if num_allowed == 1:
+                return int(mask.byte().argmax())
+        logits = self._adjusted(logits)
+        if mask is not None:
+            logits = logits.masked_fill(~mask, -math.inf)
         peak, best = logits.max(dim=0)
-        if not torch.isfinite(peak):
+        if not math.isfinite(float(peak)):
             raise EngineError("The model's output is not a number: its weights are broken.")
-        if self._params.temperature == 0.0:
+        if self._params.temperature < MIN_TEMPERATURE:
             return int(best)
-        candidates = filtered(logits, self._params)
-        drawn = torch.multinomial(candidates.probs, 1, generator=self._generator)
-        return int(candidates.ids[drawn])
+        return _draw(filtered(logits, self._params), self._uniform())
+
+    def append(self, token_id: int) -> None:
+        """The reply goes on with this token, sampled or not."""
+        self._num_appended += 1
+        for penalty in self._penalties:
+            penalty.append(token_id)
+
+    def _adjusted(self, logits: torch.Tensor) -> torch.Tensor:
+        if self._params.logit_bias:
+            logits = logits.index_add(0, self._bias_ids, self._biases)
+        for penalty in self._penalties:
+            logits = penalty.apply(logits)
+        return logits
+
+    def _uniform(self) -> float:
+        """In [0, 1), the same for the same seed, choice and position."""
+        key = f"{self._key}/{self._num_appended}".encode()
+        digest = hashlib.blake2b(key, digest_size=_RANDOM_BYTES).digest()
+        return int.from_bytes(digest) / 256**_RANDOM_BYTES
 
 
 def filtered(logits: torch.Tensor, params: SamplingParams) -> Candidates:
-    """The distribution that is drawn from: temperature, then top_k, then top_p, renormalised."""
-    probs = torch.softmax(logits / params.temperature, dim=0)
+    """The distribution that is drawn from: temperature, top_k, top_p, min_p, renormalised."""
+    probs = torch.softmax((logits - logits.max()) / params.temperature, dim=0)
     num_kept = params.top_k if 0 < params.top_k < probs.numel() else probs.numel()
-    if num_kept == probs.numel() and params.top_p == 1.0:
-        return Candidates(probs, torch.arange(num_kept))
-    return _most_probable(probs, num_kept, params.top_p)
+    candidates = Candidates(probs, None)
+    if num_kept < probs.numel() or params.top_p < 1.0:
+        candidates = _most_probable(probs, num_kept, params.top_p)
+    if params.min_p > 0.0:
+        candidates = _at_least(candidates, params.min_p)
+    return candidates
 
 
 def _most_probable(probs: torch.Tensor, num_kept: int, top_p: float) -> Candidates:
@@ -114,12 +204,15 @@ def _most_probable(probs: torch.Tensor, num_kept: int, top_p: float) -> Candidat
     return Candidates(kept / kept.sum(), ids)
 
 
-def _penalize(
-    logits: torch.Tensor, history_ids: Sequence[int], repetition_penalty: float
-) -> torch.Tensor:
-    if repetition_penalty == 1.0 or not history_ids:
-        return logits
-    seen = torch.tensor(sorted(set(history_ids)))
-    scores = logits[seen]
-    penalized = torch.where(scores > 0, scores / repetition_penalty, scores * repetition_penalty)
-    return logits.index_put((seen,), penalized)
+def _at_least(candidates: Candidates, min_p: float) -> Candidates:
+    probs, ids = candidates
+    places = (probs >= min_p * probs.max()).nonzero().flatten()
+    kept = probs[places]
+    return Candidates(kept / kept.sum(), places if ids is None else ids[places])
+
+
+def _draw(candidates: Candidates, uniform: float) -> int:
+    """The first candidate where the running sum of probabilities exceeds ``uniform``."""
+    sums = candidates.probs.cumsum(dim=0, dtype=torch.float64)
+    place = int(torch.searchsorted(sums, uniform * float(sums[-1]), right=True))
+    return place if candidates.ids is None else int(candidates.ids[place])
