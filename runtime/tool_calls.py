@@ -11,30 +11,22 @@ Not here: other wrappers (a fenced JSON object); the agent reads those out of th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+import re
+from typing import Literal
+
+from rnj_agent.runtime.call_json import is_inside_string, read_call, strict_call
+from rnj_agent.runtime.reply_parts import CallArguments, CallPart, CallStart, Part, TextPart
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
-MAX_REPAIR_CHARS = 8192
-"""json_repair takes quadratic time; longer broken calls go to the agent as text."""
 MAX_QUOTED_CLOSES = 16
 """Close tags inside one JSON string before the string is taken for unterminated."""
 
-
-@dataclass(frozen=True, slots=True)
-class TextPart:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallPart:
-    name: str
-    arguments: str
-    """JSON text of an object."""
-
-
-Part: TypeAlias = TextPart | CallPart
+_HEAD = re.compile(
+    r'\s*\{\s*"name"\s*:\s*("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")'
+    r'\s*,\s*"arguments"\s*:\s*(?=\{)'
+)
+"""What comes before the arguments of a call."""
 
 
 class ToolCallParser:
@@ -85,7 +77,7 @@ class ToolCallParser:
             return self._text(len(OPEN))
         while (close := self._find_close()) >= 0:
             body = self._buffer[len(OPEN) : close]
-            if _is_inside_string(body) and self._num_quoted_closes < MAX_QUOTED_CLOSES:
+            if is_inside_string(body) and self._num_quoted_closes < MAX_QUOTED_CLOSES:
                 self._num_quoted_closes += 1
                 self._scan_from = close + len(CLOSE)
                 continue
@@ -99,7 +91,7 @@ class ToolCallParser:
         return close
 
     def _close_call(self, body: str, end: int) -> list[Part]:
-        call = read_call(body)
+        call: CallPart | None = read_call(body)
         if call is None:
             return self._text(end)
         self._buffer = self._buffer[end:]
@@ -109,7 +101,7 @@ class ToolCallParser:
 
     def _end_call(self) -> list[Part]:
         """No close tag any more. A cut-off call is never mended: half a command must not run."""
-        call = _strict_call(self._buffer[len(OPEN) :])
+        call: CallPart | None = strict_call(self._buffer[len(OPEN) :])
         if call is None:
             first_close = self._buffer.find(CLOSE)
             return self._text(first_close + len(CLOSE) if first_close >= 0 else len(self._buffer))
@@ -131,86 +123,121 @@ class ToolCallParser:
         self._after_call = after_call
 
 
-def read_call(body: str) -> CallPart | None:
-    """The call between the tags, mended where it takes little; None where it is none."""
-    return _strict_call(body) or _mended_call(body)
+class GuidedCallParser:
+    """For replies whose calls a grammar holds to their form: arguments pass as they come.
+
+    A call that is cut off keeps the pieces it had; one that is cut before its name is whole stays
+    text.
+    """
+
+    def __init__(self) -> None:
+        self.num_complete_calls = 0
+        self._buffer = ""
+        self._place: Literal["text", "head", "arguments", "tail"] = "text"
+        self._arguments = _ObjectEnd()
+        self._after_call = False
+
+    def feed(self, text: str) -> list[Part]:
+        self._buffer += text
+        parts: list[Part] = []
+        while True:
+            before = self._place, len(self._buffer)
+            parts += self._take()
+            if (self._place, len(self._buffer)) == before:
+                return _merged(parts)
+
+    def finish(self) -> list[Part]:
+        """The rest, when the reply has ended."""
+        rest, self._buffer = self._buffer, ""
+        if self._place == "head":
+            return [TextPart(OPEN + rest)]
+        is_said = self._place == "text" and (rest.strip() or not self._after_call)
+        return [TextPart(rest)] if rest and is_said else []
+
+    def _take(self) -> list[Part]:
+        match self._place:
+            case "text":
+                return self._take_text()
+            case "head":
+                return self._take_head()
+            case "arguments":
+                return self._take_arguments()
+            case "tail":
+                return self._take_tail()
+
+    def _take_text(self) -> list[Part]:
+        text, tag, rest = self._buffer.partition(OPEN)
+        if not tag:
+            size = len(text) - _overlap(text, OPEN)
+            text, rest = text[:size], text[size:]
+        is_layout = self._after_call and not text.strip()
+        if is_layout and not tag:
+            return []
+        self._buffer = rest
+        if tag:
+            self._place = "head"
+        if is_layout or not text:
+            return []
+        self._after_call = False
+        return [TextPart(text)]
+
+    def _take_head(self) -> list[Part]:
+        head = _HEAD.match(self._buffer)
+        if head is None:
+            return []
+        self._buffer = self._buffer[head.end() :]
+        self._place = "arguments"
+        self._arguments = _ObjectEnd()
+        return [CallStart(json.loads(head[1]))]
+
+    def _take_arguments(self) -> list[Part]:
+        end = self._arguments.find(self._buffer)
+        if end >= 0:
+            self._place = "tail"
+        size = end if end >= 0 else len(self._buffer)
+        text, self._buffer = self._buffer[:size], self._buffer[size:]
+        return [CallArguments(text)] if text else []
+
+    def _take_tail(self) -> list[Part]:
+        _, tag, rest = self._buffer.partition(CLOSE)
+        if tag:
+            self._buffer = rest
+            self._place = "text"
+            self._after_call = True
+            self.num_complete_calls += 1
+        return []
 
 
-def _strict_call(body: str) -> CallPart | None:
-    """Valid JSON, but for line breaks inside strings."""
-    try:
-        return _as_call(_loads(body))
-    except (ValueError, RecursionError):
-        return None
+class _ObjectEnd:
+    """Finds the end of a JSON object that comes in pieces."""
 
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._is_escaped = False
 
-def _mended_call(body: str) -> CallPart | None:
-    if len(body) > MAX_REPAIR_CHARS or _is_inside_string(body) or _is_several(body):
-        return None
-    from json_repair import repair_json
+    def find(self, piece: str) -> int:
+        """Position after the brace that closes the object; -1 where it is not in this piece."""
+        for position, character in enumerate(piece):
+            if self._in_string:
+                self._follow_string(character)
+            elif character == '"':
+                self._in_string = True
+            elif character in "{[":
+                self._depth += 1
+            elif character in "}]":
+                self._depth -= 1
+                if self._depth == 0:
+                    return position + 1
+        return -1
 
-    try:
-        return _as_call(repair_json(body, return_objects=True))
-    except (ValueError, IndexError, TypeError, RecursionError):
-        return None
-
-
-def _as_call(value: object) -> CallPart | None:
-    """A call is an object with a name; its arguments an object, or an object as JSON text."""
-    if not isinstance(value, dict):
-        return None
-    fields = cast("dict[str, Any]", value)
-    name, arguments = fields.get("name"), fields.get("arguments", {})
-    if isinstance(arguments, str):
-        arguments = _loads(arguments or "{}")
-    if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        return None
-    return CallPart(name, _dumps(arguments)) if _is_utf8(name) else None
-
-
-def _loads(text: str) -> object:
-    return json.loads(text, strict=False, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _dumps(arguments: object) -> str:
-    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
-    # half of a surrogate pair can be written in JSON, but not sent as UTF-8
-    return text if _is_utf8(text) else json.dumps(arguments)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_several(body: str) -> bool:
-    """More than one object in one pair of tags: mending would drop all but one of them."""
-    problem, at = _json_problem(body)
-    # a brace too many is no second object
-    return problem == "Extra data" and "{" in body[at:]
-
-
-def _is_inside_string(body: str) -> bool:
-    """Whether well-formed JSON breaks off inside a string, so that the tag is part of it."""
-    return _json_problem(body)[0].startswith("Unterminated string")
-
-
-def _json_problem(body: str) -> tuple[str, int]:
-    """What keeps ``body`` from being JSON, and where; nothing where it is, or is beyond reading."""
-    try:
-        _loads(body)
-    except json.JSONDecodeError as exc:
-        return exc.msg, exc.pos
-    except (ValueError, RecursionError):
-        return "", 0
-    return "", 0
+    def _follow_string(self, character: str) -> None:
+        if self._is_escaped:
+            self._is_escaped = False
+        elif character == "\\":
+            self._is_escaped = True
+        elif character == '"':
+            self._in_string = False
 
 
 def _may_be_object(body: str, *, at_end: bool) -> bool:

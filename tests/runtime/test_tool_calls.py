@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnj_agent.runtime.tool_calls import CallPart, Part, TextPart, ToolCallParser, read_call
+from rnj_agent.runtime.call_json import read_call
+from rnj_agent.runtime.reply_parts import CallPart, Part, TextPart
+from rnj_agent.runtime.tool_calls import ToolCallParser
 
 PIECES = (
     *(

@@ -1,0 +1,66 @@
+"""The grammar of a reply with tool calls, in the form that models of the hermes family write.
+
+    text <tool_call>
+    {"name": "bash", "arguments": {"command": "ls"}}
+    </tool_call> text
+
+The words around name and arguments have one spelling, the templates' own, so that most of a call's
+beginning is forced and need not be computed token by token. Inside the arguments layout is free.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnj_agent.runtime.guided.spec import ToolCalls
+from rnj_agent.runtime.tool_calls import CLOSE, OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallForm:
+    """One of the tools, and what its arguments may be."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    """A schema that compiles."""
+
+
+def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
+    """A grammar in llguidance's JSON form: the rules, and a schema for each tool beside them."""
+    rules = [
+        _start(spec),
+        # lazy: the text ends at the first open tag, and with it the freedom
+        f"text_open[lazy]: TEXT {_literal(OPEN)}",
+        f"GAP_OPEN: /[ \\n]{{0,2}}/ {_literal(OPEN)}",
+        r"TEXT: /(.|\n)*/",
+        rf'call: "\n"? "{{\"name\": " tool "}}" "\n"? {_literal(CLOSE)}',
+        "tool: " + " | ".join(f"tool_{index}" for index in range(len(forms))),
+        *(f"tool_{index}: {_tool(form.name)} @args_{index}" for index, form in enumerate(forms)),
+    ]
+    schemas = [
+        {"name": f"args_{index}", "json_schema": form.arguments} for index, form in enumerate(forms)
+    ]
+    return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}, *schemas]}
+
+
+def schema_grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A reply that is one JSON value, and nothing around it."""
+    return {"grammars": [{"name": "reply", "json_schema": schema}]}
+
+
+def _start(spec: ToolCalls) -> str:
+    if spec.choice == "auto":
+        return "start: " + ("(text_open call)* TEXT" if spec.parallel else "TEXT | text_open call")
+    return "start: GAP_OPEN call" + (" (GAP_OPEN call)*" if spec.parallel else "")
+
+
+def _tool(name: str) -> str:
+    return _literal(json.dumps(name, ensure_ascii=False) + ', "arguments": ')
+
+
+def _literal(text: str) -> str:
+    """Lark's strings are written as JSON's."""
+    return json.dumps(text, ensure_ascii=False)

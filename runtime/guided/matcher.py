@@ -1,0 +1,65 @@
+"""Follows one reply through its grammar: a mask of the vocabulary for each token.
+
+``V``: the size of the logits. Time of a mask with 152K tokens: ``benchmarks/guided_calls.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from llguidance import LLMatcher
+
+from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.tokenizer import Tokenizer
+
+
+class CompiledGrammar:
+    """Never used itself: each reply has a copy, which costs microseconds."""
+
+    def __init__(self, compiled: LLMatcher, tokenizer: Tokenizer, vocab_size: int) -> None:
+        self._compiled = compiled
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+
+    def matcher(self) -> GuidedMatcher:
+        return GuidedMatcher(self._compiled.deep_copy(), self._tokenizer, self._vocab_size)
+
+
+class GuidedMatcher:
+    """A ``TokenMatcher``.
+
+    Every method raises EngineError where the grammar turns out to need more than its limits allow,
+    or where a token is consumed that the mask forbids; the reply cannot go on then.
+    """
+
+    def __init__(self, state: LLMatcher, tokenizer: Tokenizer, vocab_size: int) -> None:
+        self._state = state
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._words = np.zeros((vocab_size + 31) // 32, dtype=np.int32)
+
+    def mask(self) -> torch.Tensor:
+        """Allowed tokens, bool [V]; after the end of the grammar those that end the turn."""
+        self._state.unsafe_compute_mask_ptr(self._words.ctypes.data, self._words.nbytes)
+        self._check()
+        bits = np.unpackbits(self._words.view(np.uint8), count=self._vocab_size, bitorder="little")
+        return torch.from_numpy(bits).view(torch.bool)
+
+    def consume(self, token_id: int) -> None:
+        if not self._state.consume_token(token_id):
+            self._check()
+            raise EngineError(f"token {token_id} comes after the end of a guided reply")
+
+    def forced_ids(self) -> list[int]:
+        """Tokens that spell what must come next, cut where the last one might go on otherwise."""
+        ids = self._state.compute_ff_tokens()
+        self._check()
+        # a tokenizer may add a space in front, or drop a character that it has no token for
+        if ids and not self._state.compute_ff_bytes().startswith(self._tokenizer.decode_bytes(ids)):
+            return []
+        return ids
+
+    def _check(self) -> None:
+        if self._state.is_error():
+            reason = self._state.get_error().splitlines()[0][:300]
+            raise EngineError(f"the grammar of a guided reply cannot be followed: {reason}")
