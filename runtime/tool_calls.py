@@ -15,7 +15,28 @@ import re
 from typing import Literal
 
 from rnj_agent.runtime.call_json import is_inside_string, read_call, strict_call
-from rnj_agent.runtime.reply_parts import CallArguments, CallPart, CallStart, Part, TextPart
+from rnj_agent.runtime.reply_parts import (
+    CallArguments,
+    CallPart,
+    CallStart,
+    Part,
+    TextPart,
+    collect,
+)
+
+# who reads calls needs the parts too
+__all__ = [
+    "CLOSE",
+    "OPEN",
+    "CallArguments",
+    "CallPart",
+    "CallStart",
+    "GuidedCallParser",
+    "Part",
+    "TextPart",
+    "ToolCallParser",
+    "collect",
+]
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
@@ -91,7 +112,7 @@ class ToolCallParser:
         return close
 
     def _close_call(self, body: str, end: int) -> list[Part]:
-        call: CallPart | None = read_call(body)
+        call = read_call(body)
         if call is None:
             return self._text(end)
         self._buffer = self._buffer[end:]
@@ -101,7 +122,7 @@ class ToolCallParser:
 
     def _end_call(self) -> list[Part]:
         """No close tag any more. A cut-off call is never mended: half a command must not run."""
-        call: CallPart | None = strict_call(self._buffer[len(OPEN) :])
+        call = strict_call(self._buffer[len(OPEN) :])
         if call is None:
             first_close = self._buffer.find(CLOSE)
             return self._text(first_close + len(CLOSE) if first_close >= 0 else len(self._buffer))
