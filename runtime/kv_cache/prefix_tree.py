@@ -54,7 +54,6 @@ class PrefixTree:
 
     Attributes:
         root: the empty prefix.
-        num_cached_blocks: held by the tree alone; every one of them can be evicted.
         num_evicted_blocks: counts up for ever.
     """
 
@@ -63,10 +62,15 @@ class PrefixTree:
         self.pool = pool
         self.block_size = block_size
         self.root = Node(parent=None, tokens=(), block=-1)
-        self.num_cached_blocks = 0
         self.num_evicted_blocks = 0
-        # leaves that no sequence holds, the least recently used first
-        self._evictable: OrderedDict[Node, None] = OrderedDict()
+        # held by the tree alone, the least recently used first. A node comes before its parent: who
+        # holds it holds the parent too, and releases it first. So the first one is always a leaf.
+        self._cached: OrderedDict[Node, None] = OrderedDict()
+
+    @property
+    def num_cached_blocks(self) -> int:
+        """Held by no sequence; every one of them can be evicted."""
+        return len(self._cached)
 
     def match(self, parent: Node, token_ids: Sequence[int], start: int, end: int) -> Match:
         """Find ``token_ids[start:end]`` below a node; nothing is held yet."""
@@ -87,18 +91,14 @@ class PrefixTree:
 
     def hold(self, node: Node) -> None:
         """A sequence begins to use the block; it holds the ancestors already."""
-        if self.pool.num_holders(node.block) == 1:
-            self.num_cached_blocks -= 1
-            self._evictable.pop(node, None)
+        self._cached.pop(node, None)
         self.pool.retain(node.block)
 
     def release(self, node: Node) -> None:
         """A sequence no longer uses the block; it releases ancestors afterwards."""
         self.pool.release(node.block)
         if self.pool.num_holders(node.block) == 1:
-            self.num_cached_blocks += 1
-            if not node.children:
-                self._evictable[node] = None
+            self._cached[node] = None
 
     def insert(self, parent: Node, tokens: Tokens, block: int) -> Node:
         """Publish a block that the calling sequence holds, below a node that it holds."""
@@ -119,18 +119,11 @@ class PrefixTree:
 
     def forget(self, node: Node) -> None:
         """Take a leaf out of the tree; a sequence that holds its block keeps it for itself."""
-        parent = node.parent
-        assert parent is not None
+        assert node.parent is not None
         assert not node.children
-        del parent.children[node.tokens]
-        if self.pool.num_holders(node.block) == 1:
-            self.num_cached_blocks -= 1
+        del node.parent.children[node.tokens]
+        self._cached.pop(node, None)
         self.pool.release(node.block)
-        is_held = parent is self.root or self.pool.num_holders(parent.block) > 1
-        if not parent.children and not is_held:
-            # it was last used with this child, which was the least recently used of all
-            self._evictable[parent] = None
-            self._evictable.move_to_end(parent, last=False)
 
     def make_room(self, num_blocks: int) -> bool:
         """Evict until so many blocks are free; False, and nothing evicted, if they cannot be."""
@@ -139,19 +132,15 @@ class PrefixTree:
         if self.pool.num_free_blocks + self.num_cached_blocks < num_blocks:
             return False
         wanted = max(num_blocks, self.pool.num_blocks // MIN_EVICTED_SHARE)
-        while self.pool.num_free_blocks < wanted and self._evictable:
-            self._evict()
+        while self.pool.num_free_blocks < wanted and self._cached:
+            self.forget(next(iter(self._cached)))
             self.num_evicted_blocks += 1
         return True
 
     def reset(self) -> None:
         """Forget every block that no sequence holds."""
-        while self._evictable:
-            self._evict()
-
-    def _evict(self) -> None:
-        node, _ = self._evictable.popitem(last=False)
-        self.forget(node)
+        while self._cached:
+            self.forget(next(iter(self._cached)))
 
 
 def _longest_match(parent: Node, wanted: Tokens) -> tuple[Node | None, int]:

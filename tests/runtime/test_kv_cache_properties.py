@@ -174,32 +174,39 @@ class World:
         assert self.kv_cache.num_free_blocks == self.num_blocks
 
 
+def random_operation(world: World, rng: random.Random) -> bool:
+    """False: there was no room for it."""
+    life = rng.choice(world.lives) if world.lives else None
+    new_ids = rng.choices(range(NUM_TOKENS), k=rng.randint(1, 3))
+    match rng.randrange(12):
+        case 0 if len(world.lives) < 5:
+            world.open(rng.choices(range(NUM_TOKENS), k=rng.randint(1, 24)))
+        case 1 if life and len(world.lives) < 5:
+            world.open(life.wanted_ids[: rng.randint(0, 24)] + new_ids)
+        case 2 if life:
+            world.close(life)
+        case 3 | 4 if life:
+            life.cached.publish()
+        case 5 if life:
+            world.adopt(life)
+        case 6 | 7 if life:
+            life.wanted_ids += new_ids
+        case _ if life:
+            return world.compute(life, rng.randint(0, 9), rng.choice((0, 0, 1, 5)))
+        case _:
+            pass
+    return True
+
+
 def test_ten_thousand_random_operations() -> None:
     world, rng = World(num_blocks=12), random.Random(7)
-    num_full = 0
+    num_refused = 0
     for _ in range(10_000):
-        life = rng.choice(world.lives) if world.lives else None
-        match rng.randrange(12):
-            case 0 | 1 if len(world.lives) < 5:
-                world.open(rng.choices(range(NUM_TOKENS), k=rng.randint(1, 24)))
-            case 2 if life:
-                world.close(life)
-            case 3 if life:
-                life.cached.publish()
-            case 4 if life:
-                world.adopt(life)
-            case 5 | 6 | 7 if life:
-                life.wanted_ids += rng.choices(range(NUM_TOKENS), k=rng.randint(0, 3))
-            case _ if life:
-                is_done = world.compute(life, rng.randint(0, 9), rng.choice((0, 0, 1, 5)))
-                if not is_done:
-                    num_full += 1
-                    if rng.random() < 0.5:
-                        world.close(life)
-            case _:
-                pass
+        if not random_operation(world, rng):
+            num_refused += 1
+            world.close(rng.choice(world.lives))
         world.check()
-    assert num_full > 100, "the cache was never full: the test is too easy"
+    assert num_refused > 100, "the cache was never full: the test is too easy"
     assert world.kv_cache.num_evicted_blocks > 500
     world.end()
 
@@ -276,12 +283,13 @@ def test_a_sequence_that_is_alone_can_fill_the_pool() -> None:
     rng = random.Random(3)
     for _ in range(200):
         world = World(num_blocks=5)
+        wanted_ids = rng.choices(range(NUM_TOKENS), k=20)
         for _ in range(3):
-            prompt_ids = rng.choices(range(NUM_TOKENS), k=rng.randint(1, 19))
+            prompt_ids = [*wanted_ids[: rng.randint(0, 16)], rng.randrange(NUM_TOKENS), 0, 0]
             other = world.open(prompt_ids)
             world.compute(other, len(prompt_ids), 0)
             world.close(other)
-        life = world.open(rng.choices(range(NUM_TOKENS), k=20))
+        life = world.open(wanted_ids)
         while life.cached.length < 20:
             assert world.compute(life, rng.randint(1, 6), 0)
             world.check()
