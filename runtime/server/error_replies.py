@@ -12,8 +12,10 @@ from starlette.responses import JSONResponse, Response
 from rnj_agent.runtime.errors import RequestError, RnjRuntimeError, TemplateError
 from rnj_agent.runtime.server.service import ModelLoadingError
 from rnj_agent.runtime.server.wire_reply import error_body
+from rnj_agent.runtime.worker import QueueFullError
 
-RETRY_AFTER_S = 2
+LOADING_RETRY_AFTER_S = 2
+OVERLOAD_RETRY_AFTER_S = 5
 
 
 async def _on_runtime_error(_request: Request, exc: Exception) -> Response:
@@ -28,15 +30,23 @@ async def _on_runtime_error(_request: Request, exc: Exception) -> Response:
             body = error_body(message, "invalid_request_error", param="messages")
             return JSONResponse(body, 400)
         case ModelLoadingError():
-            body = error_body(message, "server_error", code="model_loading")
-            return JSONResponse(body, 503, headers={"Retry-After": str(RETRY_AFTER_S)})
+            return _unavailable(message, "model_loading", LOADING_RETRY_AFTER_S)
+        case QueueFullError():
+            return _unavailable(message, "server_overloaded", OVERLOAD_RETRY_AFTER_S)
         case _:
             return JSONResponse(error_body(message, "server_error"), 500)
 
 
+def _unavailable(message: str, code: str, retry_after_s: int) -> Response:
+    body = error_body(message, "server_error", code=code)
+    return JSONResponse(body, 503, headers={"Retry-After": str(retry_after_s)})
+
+
 async def _on_http_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
-    detail = {404: f"There is nothing at {request.url.path}."}.get(exc.status_code, exc.detail)
+    detail = {404: f"There is nothing at {request.scope['path'][:200]}."}.get(
+        exc.status_code, exc.detail
+    )
     kind = "server_error" if exc.status_code >= 500 else "invalid_request_error"
     return JSONResponse(error_body(detail, kind), exc.status_code, headers=exc.headers)
 

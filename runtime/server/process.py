@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import secrets
 import socket
@@ -20,6 +19,7 @@ import uvicorn
 from rnj_agent.runtime.catalogue import CATALOGUE
 from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
 from rnj_agent.runtime.machine import calm_worker_threads
+from rnj_agent.runtime.server.listener import listening_on_path, listening_on_port
 from rnj_agent.runtime.server.options import ServeOptions
 from rnj_agent.runtime.server.ready_file import (
     ServerRecord,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # they import torch, which takes seconds: the port is bound f
     from starlette.types import ASGIApp
 
     from rnj_agent.runtime.server.service import ServedModel, Service
+    from rnj_agent.runtime.worker import Worker
 
 EXIT_USAGE = 2
 """The options cannot be, or the port is taken."""
@@ -44,23 +45,26 @@ GRACEFUL_SHUTDOWN_S = 5
 
 def serve(options: ServeOptions) -> int:
     """Serve until a signal, an idle exit or a failed load; returns the exit code."""
-    try:
-        options.check()
-        listener = _listen(options.host, options.port)
-    except RnjRuntimeError as exc:
-        _say_error(exc)
-        return EXIT_USAGE
-    api_key = options.api_key
-    if api_key is None and options.ready_file is not None:
-        api_key = secrets.token_urlsafe(32)
-    with listener:
+    with contextlib.ExitStack() as stack:
+        try:
+            options.check()
+            listener = stack.enter_context(_listening(options))
+        except RnjRuntimeError as exc:
+            _say_error(exc)
+            return EXIT_USAGE
+        if options.uds is not None:
+            _say(f"listening on {options.uds}")
+            return asyncio.run(_serve(options, listener, options.api_key))
         port: int = listener.getsockname()[1]
-        _say(f"listening on http://{options.host}:{port}/v1")
+        _say(f"listening on http://{_bracketed(options.host)}:{port}/v1")
         if (other := _running_server(options)) is not None:
             _say(f"process {other.pid} serves {options.model} already")
             return 0
-        with _ready_file(options, port, api_key or ""):
-            return asyncio.run(_serve(options, listener, api_key))
+        api_key = options.api_key
+        if api_key is None and options.ready_file is not None:
+            api_key = secrets.token_urlsafe(32)
+        stack.enter_context(_ready_file(options, port, api_key or ""))
+        return asyncio.run(_serve(options, listener, api_key))
 
 
 async def _serve(options: ServeOptions, listener: socket.socket, api_key: str | None) -> int:
@@ -68,7 +72,8 @@ async def _serve(options: ServeOptions, listener: socket.socket, api_key: str | 
     from rnj_agent.runtime.server.service import Service
 
     service = Service(model_name=_model_name(options.model), aliases=frozenset({options.model}))
-    server = _Server(build_app(service, api_key=api_key), service, options.idle_exit_s)
+    app = build_app(service, api_key=api_key, is_private=options.uds is not None)
+    server = _Server(app, service, options.idle_exit_s)
     loading = asyncio.create_task(_load(options, service, server))
     await server.serve(sockets=[listener])
     server.stopping.set()
@@ -79,14 +84,21 @@ async def _load(options: ServeOptions, service: Service, server: _Server) -> int
     """Load the model beside the running server; returns the exit code."""
     progress = _LoadProgress(service, server.stopping)
     try:
-        service.model = await asyncio.to_thread(_load_model, options, progress)
+        model = await asyncio.to_thread(_load_model, options, progress)
+        server.worker = model.worker
+        service.is_warming_up = True
+        _say(f"warming up {service.model_name}")
+        await model.warm_up()
+        if server.stopping.is_set():
+            return 0
     except RnjRuntimeError as exc:
         if server.stopping.is_set():
             return 0
         _say_error(exc)
         server.should_exit = True
         return EXIT_NO_MODEL
-    _say(f"ready: {service.model_name}, {service.model.max_model_len} tokens of context")
+    service.model = model
+    _say(f"ready: {service.model_name}, {model.max_model_len} tokens of context")
     return 0
 
 
@@ -96,9 +108,17 @@ def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
     from rnj_agent.runtime.loading import load
     from rnj_agent.runtime.server.service import ServedModel
 
-    loaded = load(resolve(options.model), context=options.context, progress=progress)
+    loaded = load(
+        resolve(options.model),
+        context=options.context,
+        kv_memory_gib=options.kv_memory_gib,
+        kv_dtype=options.kv_dtype,
+        max_num_seqs=options.max_num_seqs,
+        speculation=options.speculation,
+        progress=progress,
+    )
     _say(loaded.summary)
-    return ServedModel(loaded)
+    return ServedModel(loaded, max_queue=options.max_queue, guided=options.guided)
 
 
 class _LoadProgress:
@@ -135,6 +155,8 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.stopping = threading.Event()
+        self.worker: Worker | None = None
+        """Once there is one; closed when the server ends."""
         self._service = service
         self._idle_exit_s = idle_exit_s
 
@@ -146,8 +168,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.stopping.set()
-        if self._service.model is not None:
-            await asyncio.to_thread(self._service.model.scheduler.close)
+        if self.worker is not None:
+            await asyncio.to_thread(self.worker.close)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -156,25 +178,15 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as exc:
-        listener.close()
-        raise EngineError(
-            f"Cannot serve on {host}:{port}: {exc.strerror or exc}.", hint=_listen_hint(exc)
-        ) from exc
-    return listener
+def _listening(options: ServeOptions) -> contextlib.AbstractContextManager[socket.socket]:
+    if options.uds is not None:
+        return listening_on_path(options.uds)
+    return listening_on_port(options.host, options.port)
 
 
-def _listen_hint(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return "give an address of this machine: --host 127.0.0.1"
-    return "choose another port with --port, or --port 0 for any free one"
+def _bracketed(host: str) -> str:
+    """As a URL has it."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _running_server(options: ServeOptions) -> ServerRecord | None:

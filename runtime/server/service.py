@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from rnj_agent.runtime.completion import complete
-from rnj_agent.runtime.engine import context_length_exceeded
+from rnj_agent.runtime.completion import CompletionRequest
 from rnj_agent.runtime.errors import RequestError, RnjRuntimeError
+from rnj_agent.runtime.generation_config import read_generation_config
+from rnj_agent.runtime.guided.compiler import GrammarCompiler
 from rnj_agent.runtime.loading import LoadedModel
-from rnj_agent.runtime.scheduler import Scheduler
+from rnj_agent.runtime.sampling import SamplingParams
+from rnj_agent.runtime.server.metrics import ServerMetrics
 from rnj_agent.runtime.server.middleware import Activity
+from rnj_agent.runtime.server.prompts import Prompts
+from rnj_agent.runtime.worker import DEFAULT_MAX_QUEUE, Worker
+
+WARM_UP = CompletionRequest(
+    prompt_ids=(0, 0, 0, 0), params=SamplingParams(max_tokens=2, ignore_eos=True)
+)
 
 
 class ModelLoadingError(RnjRuntimeError):
@@ -19,46 +28,39 @@ class ModelLoadingError(RnjRuntimeError):
 
 
 class ServedModel:
-    """A loaded model and the line of requests for it."""
+    """A loaded model and its worker.
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
-        self.scheduler = Scheduler(
-            lambda request: complete(loaded.engine, loaded.tokenizer, request)
-        )
+    Args:
+        loaded: nobody else may use its engine any more.
+        max_queue: replies that may wait.
+        guided: whether replies are held to grammars; without, calls are read out of free text.
 
-    @property
-    def max_model_len(self) -> int:
-        return self.loaded.engine.max_model_len
+    Raises:
+        CheckpointError: the checkpoint's defaults for sampling are broken.
+    """
 
-    def prompt_ids(
-        self,
-        messages: Sequence[dict[str, Any]],
-        tools: Sequence[dict[str, Any]] | None,
-        *,
-        add_generation_prompt: bool = True,
-    ) -> list[int]:
-        """Render and tokenise a conversation.
+    def __init__(
+        self, loaded: LoadedModel, *, max_queue: int = DEFAULT_MAX_QUEUE, guided: bool = True
+    ) -> None:
+        self.tokenizer = loaded.tokenizer
+        self.vocab_size = loaded.vocab_size
+        self.max_model_len = loaded.engine.max_model_len
+        self.sampling_defaults = read_generation_config(loaded.path)
+        self.prompts = Prompts(loaded)
+        self.grammars = GrammarCompiler(loaded.tokenizer, loaded.vocab_size) if guided else None
+        self.worker = Worker(loaded.engine, loaded.tokenizer, max_queue=max_queue)
+
+    async def warm_up(self) -> None:
+        """Pay now for what would delay the first reply: buffers, kernels, the grammars' tree.
 
         Raises:
-            TemplateError: the model's template refuses it.
-            RequestError: it is so long that tokenising it would only cost time.
+            RnjRuntimeError: the first pass failed; so would every other.
         """
-        prompt = self.loaded.chat_template.render(
-            messages, tools, add_generation_prompt=add_generation_prompt
-        )
-        self._check_bytes(len(str(prompt).encode()))
-        return self.loaded.tokenizer.encode_prompt(prompt)
-
-    def text_ids(self, text: str) -> list[int]:
-        self._check_bytes(len(text.encode()))
-        return self.loaded.tokenizer.encode(text)
-
-    def _check_bytes(self, num_bytes: int) -> None:
-        """No token is longer than the longest: enough bytes cannot fit, whatever the tokens are."""
-        at_least = num_bytes // self.loaded.max_token_bytes
-        if at_least >= self.max_model_len:
-            raise context_length_exceeded(at_least, self.max_model_len, at_least=True)
+        if self.grammars is not None:
+            await asyncio.to_thread(self.grammars.prepare)
+        generation = self.worker.submit(WARM_UP)
+        async for _ in generation.outputs():
+            pass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,12 +72,22 @@ class Service:
     """Other names that clients may use for the model, such as its path."""
     model: ServedModel | None = None
     progress: float = 0.0
-    """Of loading, 0 to 1."""
+    """Of loading the weights, 0 to 1."""
+    is_warming_up: bool = False
+    """The weights are there; the first pass runs."""
+    created: int = field(default_factory=lambda: int(time.time()))
+    """Unix seconds: since when it is served."""
     activity: Activity = field(default_factory=Activity)
+    metrics: ServerMetrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = ServerMetrics(lambda: None if self.model is None else self.model.worker)
 
     @property
-    def status(self) -> Literal["loading", "ok"]:
-        return "loading" if self.model is None else "ok"
+    def status(self) -> Literal["loading", "warming up", "ok"]:
+        if self.model is not None:
+            return "ok"
+        return "warming up" if self.is_warming_up else "loading"
 
     def loaded_model(self) -> ServedModel:
         """The model, once it is there.
@@ -84,14 +96,15 @@ class Service:
             ModelLoadingError: not yet.
         """
         if self.model is None:
-            raise ModelLoadingError(f"{self.model_name} is loading ({self.progress:.0%}).")
+            done = "warming up" if self.is_warming_up else f"{self.progress:.0%}"
+            raise ModelLoadingError(f"{self.model_name} is loading ({done}).")
         return self.model
 
     def check_model_name(self, name: str | None) -> None:
         """Raise RequestError for the name of a model that is not served here."""
         if name is not None and name != self.model_name and name not in self.aliases:
             raise RequestError(
-                f"There is no model {name!r} here; this server serves {self.model_name!r}.",
+                f"There is no model {name[:200]!r} here; this server serves {self.model_name!r}.",
                 param="model",
                 code="model_not_found",
             )
