@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
+from rnj_agent.runtime.server.options import (
+    DEFAULT_HOST,
+    DEFAULT_MAX_NUM_SEQS,
+    DEFAULT_MAX_QUEUE,
+    DEFAULT_PORT,
+    KV_DTYPES,
+    ServeOptions,
+)
 
 
 @click.command("serve")
@@ -18,40 +27,79 @@ from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
     metavar="NAME|PATH",
     help="A name from `rnj-agent model list`, or a model file or folder.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, help="0: any free one.")
+@click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="0: any free one.")
+@click.option(
+    "--uds",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Listen on a Unix socket that only you can open, instead of a port.",
+)
 @click.option("--api-key", help="What clients must send; other users here can read it in `ps`.")
 @click.option(
     "--api-key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False, readable=True),
+    metavar="FILE",
     help="A file with that key in its first line.",
 )
-@click.option("--context", type=int, metavar="TOKENS", help="Prompt and reply together.")
-def command(
-    model: str,
-    host: str,
-    port: int,
-    api_key: str | None,
-    api_key_file: Path | None,
-    context: int | None,
-) -> int:
+@click.option(
+    "--context",
+    type=int,
+    metavar="TOKENS",
+    help="Prompt and reply together.  [default: the model's, at most 32768, as memory allows]",
+)
+@click.option(
+    "--kv-memory-gib",
+    type=float,
+    metavar="GIB",
+    help="Memory for keys and values of all requests.  [default: by the machine]",
+)
+@click.option(
+    "--kv-dtype",
+    type=click.Choice(KV_DTYPES),
+    default="auto",
+    show_default=True,
+    help="How they are kept; fp8 and int8 take half the memory.",
+)
+@click.option(
+    "--max-num-seqs",
+    default=DEFAULT_MAX_NUM_SEQS,
+    show_default=True,
+    help="Replies that are computed at a time; more wait.",
+)
+@click.option(
+    "--max-queue",
+    default=DEFAULT_MAX_QUEUE,
+    show_default=True,
+    help="Replies that may wait; more are answered with 503.",
+)
+@click.option(
+    "--no-speculation",
+    "speculation",
+    flag_value=False,
+    default=True,
+    help="Never guess tokens from the prompt.",
+)
+@click.option(
+    "--no-guided",
+    "guided",
+    flag_value=False,
+    default=True,
+    help="Let tool calls be what the model makes them; refuses JSON schemas.",
+)
+def command(*, api_key_file: Path | None, **settings: Any) -> int:
     """Serve a model behind the OpenAI HTTP API, until Ctrl-C.
 
-    Refuses an address that other machines reach unless a key is set.
+    Refuses an address that other machines reach unless a key is set. It speaks plain HTTP: for TLS
+    put a proxy such as Caddy or nginx in front.
     """
     from rnj_agent.agent.cli.provision import ensure_model
-    from rnj_agent.runtime.server.options import ServeOptions
     from rnj_agent.runtime.server.process import serve
 
-    options = ServeOptions(
-        model=model,
-        host=host,
-        port=port,
-        api_key=api_key or _read_key(api_key_file),
-        context=context,
-    )
+    settings["api_key"] = settings["api_key"] or _read_key(api_key_file)
+    options = ServeOptions(**settings)
     options.check()
-    ensure_model(model)
+    ensure_model(options.model)
     return serve(options)
 
 

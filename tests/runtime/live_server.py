@@ -34,7 +34,7 @@ class LiveServer:
     def wait_until_idle(self, timeout_s: float = 10.0) -> float:
         """Seconds until no request runs or waits in the engine."""
         begun = time.monotonic()
-        while self.service.loaded_model().scheduler.num_unfinished:
+        while self.service.loaded_model().worker.num_unfinished:
             assert time.monotonic() - begun < timeout_s, "the engine is still busy"
             time.sleep(0.005)
         return time.monotonic() - begun
@@ -58,7 +58,7 @@ def serving(
             yield LiveServer(url=f"http://127.0.0.1:{port}", service=service)
         finally:
             if service.model is not None:
-                service.model.scheduler.close()
+                service.model.worker.close()
             server.should_exit = True
             thread.join()
 
