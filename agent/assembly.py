@@ -23,6 +23,7 @@ from rnj_agent.sandbox.base import Sandbox, SandboxLimits
 
 if TYPE_CHECKING:
     from rnj_agent.agent.event_stream import Recorder
+    from rnj_agent.agent.local_model import LocalModel
     from rnj_agent.agent.loop import AgentLoop
     from rnj_agent.agent.model import Model
     from rnj_agent.agent.model_client import OpenAIModel
@@ -57,43 +58,59 @@ def limits_from(config: Config) -> Limits:
 
 
 @asynccontextmanager
-async def open_model(config: Config, *, say: Say) -> AsyncGenerator[OpenAIModel]:
+async def open_model(config: Config, *, say: Say) -> AsyncGenerator[Model]:
     """Connect to the configured model, starting the bundled runtime where that is meant.
 
     Raises:
         ConfigError: the endpoint is not known.
         ModelError: no such model, nothing answers, or the key is refused.
     """
+    endpoint = resolve_endpoint(config)
+    if endpoint.is_bundled:
+        model = await _open_bundled(endpoint, config, say)
+    else:
+        model = await _open_elsewhere(endpoint, config, say)
+    try:
+        yield model
+    finally:
+        await model.aclose()
+
+
+async def _open_elsewhere(endpoint: ResolvedEndpoint, config: Config, say: Say) -> OpenAIModel:
     from rnj_agent.agent.model_connection import connect
 
-    endpoint = resolve_endpoint(config)
-    settings = config.model
-    if endpoint.is_bundled:
-        endpoint, api_key, name = await _start_bundled(endpoint, config, say)
-        settings = settings.model_copy(update={"name": name})
-    else:
-        api_key = api_key_for(endpoint)
-    connected = await connect(endpoint, settings, api_key=api_key)
-    for warning in connected.warnings:
-        say(events.Notice(level="warning", text=warning))
-    try:
-        yield connected.model
-    finally:
-        await connected.model.aclose()
+    connected = await connect(endpoint, config.model, api_key=api_key_for(endpoint))
+    _warn(connected.warnings, say)
+    return connected.model
 
 
-async def _start_bundled(
-    endpoint: ResolvedEndpoint, config: Config, say: Say
-) -> tuple[ResolvedEndpoint, str, str]:
-    """Endpoint, key and model name of a server that runs on this machine."""
+async def _open_bundled(endpoint: ResolvedEndpoint, config: Config, say: Say) -> LocalModel:
+    """The model in a server of this machine, which is started where none runs, and again."""
+    from rnj_agent.agent.local_model import LocalConnection, LocalModel
     from rnj_agent.agent.local_server import ensure_server
+    from rnj_agent.agent.model_connection import connect
 
-    local = await ensure_server(
-        bundled_model_name(config),
-        context=config.model.context_window,
-        progress=lambda line: say(events.Notice(level="info", text=line)),
-    )
-    return dataclasses.replace(endpoint, base_url=local.base_url), local.api_key, local.model
+    async def attach() -> LocalConnection:
+        server = await ensure_server(
+            bundled_model_name(config),
+            context=config.model.context_window,
+            progress=lambda line: say(events.Notice(level="info", text=line)),
+        )
+        connected = await connect(
+            dataclasses.replace(endpoint, base_url=server.base_url),
+            config.model.model_copy(update={"name": server.model}),
+            api_key=server.api_key,
+            is_gone=server.is_gone,
+        )
+        _warn(connected.warnings, say)
+        return LocalConnection(server=server, model=connected.model)
+
+    return LocalModel(await attach(), attach=attach)
+
+
+def _warn(warnings: Sequence[str], say: Say) -> None:
+    for warning in warnings:
+        say(events.Notice(level="warning", text=warning))
 
 
 async def open_sandbox(

@@ -25,12 +25,18 @@ from rnj_agent.runtime.catalogue import CATALOGUE
 from rnj_agent.runtime.errors import RnjRuntimeError
 from rnj_agent.runtime.home import rnj_home
 from rnj_agent.runtime.hub import resolve
-from rnj_agent.runtime.server.ready_file import ServerRecord, is_running, read_record
+from rnj_agent.runtime.server.ready_file import (
+    ServerRecord,
+    is_running,
+    process_start_time,
+    read_record,
+)
 
 IDLE_EXIT_S = 900.0
 BIND_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 8.0
+GOING_S = 3.0
 POLL_S = 0.1
 NUM_LOG_LINES = 6
 
@@ -44,6 +50,23 @@ class LocalEndpoint:
     model: str
     """As the server knows it."""
     pid: int
+    start_time: int
+    """See ``ServerRecord.start_time``."""
+    log_path: Path
+
+    def is_gone(self) -> bool:
+        """Whether that process has ended; also buries it, if it was ours."""
+        return not _is_child_running(self.pid) or (
+            self.start_time not in (0, process_start_time(self.pid))
+        )
+
+    async def is_going(self) -> bool:
+        """``is_gone``, now or in a moment: connections break a little before their process ends."""
+        for _ in range(int(GOING_S / POLL_S)):
+            if self.is_gone():
+                return True
+            await asyncio.sleep(POLL_S)
+        return self.is_gone()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +209,8 @@ async def _start(slot: _Slot, idle_exit_s: float, progress: Callable[[str], None
 def _spawn(slot: _Slot, idle_exit_s: float) -> int:
     """Start the server in a session of its own: it outlives this process and its terminal."""
     slot.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileNotFoundError):  # the last words of a server that died
+        slot.log_path.replace(slot.log_path.with_suffix(".old.log"))
     argv = [sys.executable, "-P", "-m", "rnj_agent.runtime.server"]
     argv += ["--model", slot.model, "--port", "0", "--idle-exit-s", str(idle_exit_s)]
     argv += ["--ready-file", str(slot.record_path)]
@@ -212,6 +237,8 @@ async def _wait_until_loaded(
                 api_key=record.api_key,
                 model=response[1]["model"],
                 pid=record.pid,
+                start_time=record.start_time,
+                log_path=slot.log_path,
             )
         if not (_is_child_running(record.pid) and record.is_alive):
             raise _not_started(slot)

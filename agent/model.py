@@ -56,12 +56,25 @@ class RetryChunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartChunk:
+    """The server was lost on the way: what came of this reply is void, and it begins anew."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishChunk:
     finish_reason: str
 
 
 Chunk: TypeAlias = (
-    TextChunk | ReasoningChunk | ToolCallChunk | UsageChunk | RetryChunk | FinishChunk
+    TextChunk
+    | ReasoningChunk
+    | ToolCallChunk
+    | UsageChunk
+    | RetryChunk
+    | RestartChunk
+    | FinishChunk
 )
 
 

@@ -87,13 +87,16 @@ class OpenAIModel:
                 return
             except FAILURES as exc:
                 # Once tokens have been shown, a second try would contradict them.
-                if begun or attempt >= self._num_retries or not is_retryable(exc):
+                if begun or attempt >= self._num_retries or not self._may_come_back(exc):
                     raise translate(exc, self._destination) from exc
                 retry = RetryChunk(reason=words(exc), delay_s=self._delay_s(exc, attempt))
             finally:
                 await chunks.aclose()
             yield retry
             await asyncio.sleep(retry.delay_s)
+
+    def _may_come_back(self, error: Failure) -> bool:
+        return is_retryable(error) and not self._destination.is_gone()
 
     def _learn(self, request: ModelRequest, chunk: Chunk) -> None:
         if isinstance(chunk, UsageChunk):

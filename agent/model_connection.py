@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import openai
@@ -12,7 +13,7 @@ from rnj_agent.agent.endpoint import ResolvedEndpoint, is_loopback, without_cred
 from rnj_agent.agent.errors import ModelError, ModelUnavailableError
 from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.model_client import OpenAIModel
-from rnj_agent.agent.model_failures import FAILURES, Destination, translate
+from rnj_agent.agent.model_failures import FAILURES, Destination, never, translate
 from rnj_agent.agent.server_probe import ServerFacts, ServerProbe, choose_model, root_of
 from rnj_agent.agent.token_count import EstimatingCounter, ServerCounter, TokenCounter
 
@@ -31,23 +32,30 @@ class Connected:
 
 
 async def connect(
-    endpoint: ResolvedEndpoint, settings: ModelSettings, *, api_key: str | None
+    endpoint: ResolvedEndpoint,
+    settings: ModelSettings,
+    *,
+    api_key: str | None,
+    is_gone: Callable[[], bool] = never,
 ) -> Connected:
-    """Ask the server what it is and return the model.
+    """Ask the server what it is and return the model; ``is_gone``: see ``Destination``.
 
     Raises:
         ModelError: nothing answers, the key is refused, or which model is meant is not clear.
     """
     client = _client(endpoint, settings, api_key)
     try:
-        return await _connect(client, endpoint, settings)
+        return await _connect(client, endpoint, settings, is_gone)
     except BaseException:
         await client.close()
         raise
 
 
 async def _connect(
-    client: AsyncOpenAI, endpoint: ResolvedEndpoint, settings: ModelSettings
+    client: AsyncOpenAI,
+    endpoint: ResolvedEndpoint,
+    settings: ModelSettings,
+    is_gone: Callable[[], bool],
 ) -> Connected:
     probe = ServerProbe(client, base_url=endpoint.base_url)
     try:
@@ -70,7 +78,7 @@ async def _connect(
             exact_counts=counter.exact,
         ),
         settings=settings,
-        destination=_destination(endpoint, settings, name, listed),
+        destination=replace(_destination(endpoint, settings, name, listed), is_gone=is_gone),
         counter=counter,
     )
     return Connected(model=model, warnings=_warnings(settings, facts, name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
@@ -55,6 +55,10 @@ Failure: TypeAlias = openai.APIError | BrokenReplyError | TimeoutError | ValueEr
 FAILURES: Final = (openai.APIError, BrokenReplyError, TimeoutError, ValueError)
 
 
+def never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """Whom a request goes to, as messages name it."""
@@ -67,6 +71,8 @@ class Destination:
     missing_model_hint: str
     known_models: tuple[str, ...]
     timeout_s: float
+    is_gone: Callable[[], bool] = never
+    """Whether nobody will answer there again; only a server of this machine's is known so well."""
 
 
 def is_retryable(error: Failure) -> bool:

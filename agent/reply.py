@@ -17,6 +17,7 @@ from rnj_agent.agent.model import (
     Model,
     ModelRequest,
     ReasoningChunk,
+    RestartChunk,
     RetryChunk,
     TextChunk,
     ToolCallChunk,
@@ -44,7 +45,10 @@ class ReplyReader:
     def __init__(self, protocol: CallProtocol, stream: EventStream) -> None:
         self._protocol = protocol
         self._stream = stream
-        self._scanner = protocol.scanner()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._scanner = self._protocol.scanner()
         self._found: FoundCall | BrokenCall | None = None
         self._reasoning: list[str] = []
         self._finish_reason = ""
@@ -87,6 +91,9 @@ class ReplyReader:
             case RetryChunk():
                 text = f"{chunk.reason}; trying again in {chunk.delay_s:.0f} s"
                 self._stream.emit(Notice(level="warning", text=text))
+            case RestartChunk():
+                self._stream.emit(Notice(level="warning", text=chunk.reason))
+                self._begin()
             case FinishChunk():
                 self._finish_reason = chunk.finish_reason
             case _:
