@@ -46,9 +46,8 @@ class RotaryEmbedding:
         self.inv_freq = inv_freq.to(device)
         self.attention_factor = config.attention_factor
 
-    def rotation(self, start: int, num_tokens: int) -> Rotation:
-        """Of positions [start, start + num_tokens)."""
-        positions = torch.arange(start, start + num_tokens, device=self.inv_freq.device)
+    def rotation(self, positions: Tensor) -> Rotation:
+        """Of int64 [T] positions."""
         angles = positions[:, None, None].float() * self.inv_freq
         return Rotation(
             cos=angles.cos() * self.attention_factor, sin=angles.sin() * self.attention_factor

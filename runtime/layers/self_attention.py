@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rnj_agent.runtime.config import LayerType, ModelConfig
-from rnj_agent.runtime.kv_cache import KVCache
-from rnj_agent.runtime.layers.attention import VisibleKeys, attend
+from rnj_agent.runtime.kv_cache.storage import KVStorage
+from rnj_agent.runtime.layers.attention_backend import PassAttention
 from rnj_agent.runtime.layers.layernorm import RMSNorm
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.rotary_embedding import Rotation, rotate
@@ -22,9 +22,11 @@ from rnj_agent.runtime.layers.rotary_embedding import Rotation, rotate
 class ForwardContext:
     """What all layers of one forward pass share."""
 
-    kv_cache: KVCache
+    storage: KVStorage
+    slots: Tensor | slice
+    """Where the new tokens' keys and values go: int64 [T], or a slice of T slots."""
     rotations: Mapping[LayerType, Rotation]
-    visible_keys: Mapping[LayerType, VisibleKeys]
+    attention: Mapping[LayerType, PassAttention]
 
 
 class SelfAttention:
@@ -59,7 +61,7 @@ class SelfAttention:
 
     def __call__(self, x: Tensor, context: ForwardContext) -> Tensor:
         """[T, hidden] to the same."""
-        config, cache = self.config, context.kv_cache
+        config = self.config
         heads = self.qkv_proj(x).view(len(x), -1, config.head_dim)
         num_kv_heads = config.num_key_value_heads
         queries, keys, values = heads.split(
@@ -67,14 +69,8 @@ class SelfAttention:
         )
         rotation = context.rotations[self.layer_type]
         queries = rotate(self.q_norm(queries) if self.q_norm else queries, rotation)
-        keys = rotate(self.k_norm(keys) if self.k_norm else keys, rotation)
-        cache.write(self.layer, keys.transpose(0, 1), values.transpose(0, 1))
-        attended = attend(
-            queries,
-            cache.keys[self.layer],
-            cache.values[self.layer],
-            context.visible_keys[self.layer_type],
-            scale=config.attention_scale,
-            softcap=config.attn_logit_softcapping,
-        )
-        return self.o_proj(attended)
+        keys = rotate(self.k_norm(keys) if self.k_norm else keys, rotation).transpose(0, 1)
+        values = values.transpose(0, 1)
+        context.storage.write(self.layer, context.slots, keys, values)
+        attend = context.attention[self.layer_type]
+        return self.o_proj(attend(self.layer, queries, keys, values))

@@ -1,6 +1,6 @@
 """A decoder-only language model: embedding, decoder layers, head.
 
-T new tokens, V vocabulary.
+T new tokens of all sequences, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from torch.nn.functional import embedding
 
 from rnj_agent.runtime.config import Architecture, LayerType
 from rnj_agent.runtime.errors import CheckpointError
-from rnj_agent.runtime.kv_cache import KVCache
-from rnj_agent.runtime.layers.attention import visible_keys
+from rnj_agent.runtime.forward_batch import ForwardBatch
+from rnj_agent.runtime.kv_cache.buffer import KVDtype
+from rnj_agent.runtime.kv_cache.storage import KVStorage
+from rnj_agent.runtime.layers.attention_backend import AttentionBackend, TorchAttention
+from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding
 from rnj_agent.runtime.layers.self_attention import ForwardContext
@@ -24,6 +27,8 @@ from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
 from rnj_agent.runtime.models.llama import LlamaDecoderLayer
 from rnj_agent.runtime.models.weight_reader import WeightReader
 
+BLOCK_SIZE = 64
+"""Tokens: few enough that prompts share most of what they have in common."""
 ROPE_FREQS = "rope_freqs.weight"
 """GGUF's form of llama3 rope scaling: divisors of the frequencies."""
 
@@ -64,51 +69,49 @@ class CausalLM:
         self.norm = weights.norm("model.norm.weight", config.hidden_size)
         self.lm_head = self._head(weights)
         self.rotary_embeddings = _rotary_embeddings(weights)
+        self.attention: AttentionBackend = TorchAttention(config, self.device)
 
     @torch.inference_mode()
-    def forward(self, input_ids: Tensor, kv_cache: KVCache, *, num_logits: int = 1) -> Tensor:
-        """Append tokens to a sequence.
+    def forward(self, batch: ForwardBatch, storage: KVStorage) -> Tensor:
+        """Compute the new tokens of some sequences, and keep their keys and values.
 
         Args:
-            input_ids: int64 [T], T >= 1, each below V.
-            kv_cache: the sequence so far; grows by T.
-            num_logits: for how many of the last tokens logits are wanted, at most T.
+            batch: the new tokens, each below V; their block tables have room for them.
+            storage: from ``new_storage``.
 
         Returns:
-            float32 [num_logits, V].
-
-        Raises:
-            EngineError: the cache has no room for T tokens; it is unchanged.
+            float32 [sum of num_logits, V], sequence after sequence.
         """
-        num_tokens = len(input_ids)
-        assert num_tokens > 0
-        assert 0 <= num_logits <= num_tokens
-        kv_cache.check_room(num_tokens)
-        context = self._context(kv_cache, num_tokens)
-        x = embedding(input_ids.to(self.device), self.embed_tokens) * self.embedding_scale
+        context = self._context(batch, storage)
+        x = embedding(batch.input_ids.to(self.device), self.embed_tokens) * self.embedding_scale
         for layer in self.layers:
             x = layer(x, context)
-        kv_cache.advance(num_tokens)
-        return self._logits(x[num_tokens - num_logits :])
+        return self._logits(x[logit_rows(batch, self.device)])
 
-    def new_cache(self, capacity: int) -> KVCache:
-        """A cache for ``capacity`` tokens, in this model's dtype and place."""
-        return KVCache(self.config, capacity=capacity, dtype=self.dtype, device=self.device)
+    def new_storage(
+        self, *, num_blocks: int, block_size: int = BLOCK_SIZE, kv_dtype: KVDtype = "auto"
+    ) -> KVStorage:
+        """Room for the keys and values of ``num_blocks * block_size`` tokens."""
+        return KVStorage(
+            self.config,
+            num_blocks=num_blocks,
+            block_size=block_size,
+            dtype=self.dtype,
+            device=self.device,
+            kv_dtype=kv_dtype,
+        )
 
-    def _context(self, kv_cache: KVCache, num_tokens: int) -> ForwardContext:
-        start = kv_cache.length
-        windows: Mapping[LayerType, int | None] = {
-            "full_attention": None,
-            "sliding_attention": self.config.sliding_window,
-        }
+    def _context(self, batch: ForwardBatch, storage: KVStorage) -> ForwardContext:
+        row_positions = positions(batch, self.device)
         return ForwardContext(
-            kv_cache=kv_cache,
+            storage=storage,
+            slots=slot_mapping(batch, storage.block_size, self.device),
             rotations={
-                layer_type: rotary.rotation(start, num_tokens)
+                layer_type: rotary.rotation(row_positions)
                 for layer_type, rotary in self.rotary_embeddings.items()
             },
-            visible_keys={
-                layer_type: visible_keys(start, num_tokens, windows[layer_type], self.device)
+            attention={
+                layer_type: self.attention.prepare(batch, storage, layer_type)
                 for layer_type in self.rotary_embeddings
             },
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.models import CausalLM, load_model
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
+from tests.runtime.paged_forward import PagedModel
 
 VOCAB = 160
 Config = dict[str, Any]
@@ -199,9 +200,8 @@ def load_float32(path: Path) -> CausalLM:
 
 def our_logits(model: CausalLM, token_ids: Sequence[int], chunks: Sequence[int] = ()) -> Tensor:
     """Of every position, [T, V]; fed in chunks of these sizes, else at once."""
-    cache = model.new_cache(len(token_ids))
-    parts = torch.tensor(token_ids).split(list(chunks) or [len(token_ids)])
-    return torch.cat([model.forward(part, cache, num_logits=len(part)) for part in parts])
+    paged = PagedModel(model=model, num_blocks=-(-len(token_ids) // 64))
+    return paged.run(paged.sequence(len(token_ids)), token_ids, chunks)
 
 
 def some_tokens(count: int, *, seed: int = 0) -> list[int]:

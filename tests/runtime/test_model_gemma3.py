@@ -23,6 +23,7 @@ from tests.runtime.model_checkpoints import (
     write_gguf,
     write_safetensors,
 )
+from tests.runtime.paged_forward import PagedModel
 
 TOLERANCE = 1e-4
 NUM_POSITIONS = 64
@@ -136,15 +137,16 @@ def test_chunks_give_the_logits_of_one_pass(
     assert difference.abs().max() <= TOLERANCE
 
 
-def test_a_truncated_cache_continues_as_if_the_rest_had_never_been(tmp_path: Path) -> None:
+def test_a_truncated_sequence_continues_as_if_the_rest_had_never_been(tmp_path: Path) -> None:
     config = gemma_3_config()
     model = load_float32(write_safetensors(tmp_path, config, random_weights(config)))
     shared, abandoned, taken = some_tokens(20), some_tokens(12, seed=1), some_tokens(9, seed=2)
-    cache = model.new_cache(64)
-    model.forward(torch.tensor(shared + abandoned), cache)
-    cache.truncate(len(shared))
-    reused = model.forward(torch.tensor(taken), cache)
-    assert (reused - our_logits(model, shared + taken)[-1:]).abs().max() <= TOLERANCE
+    paged = PagedModel(model=model)
+    sequence = paged.sequence(64)
+    paged.run(sequence, shared + abandoned)
+    sequence.length = len(shared)
+    reused = paged.run(sequence, taken)
+    assert (reused - our_logits(model, shared + taken)[len(shared) :]).abs().max() <= TOLERANCE
 
 
 def test_bfloat16_stays_near_float32(tmp_path: Path) -> None:

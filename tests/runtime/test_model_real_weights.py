@@ -10,6 +10,7 @@ from rnj_agent.runtime.models.weight_reader import WeightReader
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from rnj_agent.runtime.weights.gguf_file import GGUFFile
 from tests.runtime.model_checkpoints import load_float32, our_logits
+from tests.runtime.paged_forward import PagedModel
 from tests.runtime.real_models import (
     GEMMA_3,
     QWEN,
@@ -43,11 +44,12 @@ def test_greedy_tokens_equal_transformers(name: str) -> None:
         reference = reference_model(file)
     assert len(prompts[-1]) > 512
     for prompt in prompts:
-        cache = model.new_cache(len(prompt) + NUM_NEW_TOKENS)
+        paged = PagedModel(model=model)
+        sequence = paged.sequence(len(prompt) + NUM_NEW_TOKENS)
         replies: list[int] = []
         new_ids = prompt
         for _ in range(NUM_NEW_TOKENS):
-            logits = model.forward(torch.tensor(new_ids), cache)
+            logits = paged.run(sequence, new_ids)
             new_ids = [int(logits[-1].argmax())]
             replies += new_ids
         with torch.inference_mode():

@@ -70,7 +70,9 @@ def test_rotation_depends_on_distance_alone() -> None:
     query, key = torch.randn(1, 2, 16), torch.randn(1, 2, 16)
 
     def score(query_position: int, key_position: int) -> float:
-        rotated = rotate(query, embedding.rotation(query_position, 1))
-        return float((rotated * rotate(key, embedding.rotation(key_position, 1))).sum())
+        rotated = rotate(query, embedding.rotation(torch.tensor([query_position])))
+        return float(
+            (rotated * rotate(key, embedding.rotation(torch.tensor([key_position])))).sum()
+        )
 
     assert math.isclose(score(7, 3), score(104, 100), rel_tol=1e-4, abs_tol=1e-4)
