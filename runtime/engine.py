@@ -27,7 +27,8 @@ from rnj_agent.runtime.outputs import EngineOutput, PrefillProgress, TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.scheduler import ScheduledRows, Scheduler
 from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
-from rnj_agent.runtime.speculation import Speculation
+from rnj_agent.runtime.speculation import SequenceDrafts
+from rnj_agent.runtime.speculative import SpeculationPolicy
 from rnj_agent.runtime.stats import EngineCounters, EngineGauges
 
 
@@ -73,13 +74,12 @@ class Engine:
         self._storage = storage
         self._kv_cache = kv_cache
         self._eos_ids = eos_ids
-        self._speculation = Speculation() if options.speculation else None
+        self._policy = SpeculationPolicy() if options.speculation else None
         self._scheduler = Scheduler(
             kv_cache,
             max_num_seqs=options.max_num_seqs,
             prefill_chunk=options.prefill_chunk,
             prefill_chunk_beside_decodes=options.prefill_chunk_beside_decodes,
-            speculation=self._speculation,
         )
 
     @property
@@ -123,7 +123,8 @@ class Engine:
             RequestError: its prompt can never fit the window.
         """
         self.check_fits(len(request.prompt_ids))
-        sequence = TokenSequence(request, max_model_len=self.max_model_len)
+        drafts = None if self._policy is None else SequenceDrafts(request.prompt_ids, self._policy)
+        sequence = TokenSequence(request, max_model_len=self.max_model_len, drafts=drafts)
         self._scheduler.add(sequence)
         self.counters.num_requests += 1
         return sequence
@@ -144,14 +145,15 @@ class Engine:
             logits = self._forward(scheduled)
         except RuntimeError as exc:
             return list(self._fail(scheduled, EngineError(f"The forward pass failed: {exc}")))
-        if self._speculation is not None and all(rows.sequence.is_decoding for rows in scheduled):
-            self._speculation.observe_pass(len(logits), time.perf_counter() - begun)
+        only_decodes = all(rows.sequence.is_decoding for rows in scheduled)
         outputs: list[StepOutput] = []
         first = 0
         for rows in scheduled:
             num_logits = _num_logits(rows)
             outputs += self._advance(rows, logits[first : first + num_logits])
             first += num_logits
+        if self._policy is not None and only_decodes:
+            self._policy.observe_pass(len(logits), time.perf_counter() - begun)
         self._count()
         return outputs
 
@@ -168,10 +170,7 @@ class Engine:
         sequence = self.add(EngineRequest(prompt_ids=prompt_ids, params=params, grammar=grammar))
         try:
             while not sequence.is_finished:
-                for _, output in self.step():
-                    if isinstance(output, RnjRuntimeError):
-                        raise output
-                    yield output
+                yield from map(_output_or_raise, self.step())
         finally:
             self.abort(sequence)
 
@@ -236,8 +235,8 @@ class Engine:
                 self.abort(sequence)
             if sequence.is_finished or not is_confirmed:
                 break
-        if self._speculation is not None and rows.draft_ids:
-            self._speculation.observe(sequence, num_accepted)
+        if sequence.drafts is not None:
+            sequence.drafts.observe(len(rows.draft_ids), num_accepted)
         self.counters.num_draft_tokens += len(rows.draft_ids)
         self.counters.num_accepted_draft_tokens += num_accepted
 
@@ -280,6 +279,12 @@ def context_length_exceeded(
         param="messages",
         code="context_length_exceeded",
     )
+
+
+def _output_or_raise(step_output: StepOutput) -> EngineOutput:
+    if isinstance(step_output.output, RnjRuntimeError):
+        raise step_output.output
+    return step_output.output
 
 
 def _sequence_rows(rows: ScheduledRows) -> SequenceRows:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.sequence import TokenSequence
-from rnj_agent.runtime.speculation import Speculation
 
 OLDEST_EVERY = 4
 """One chunk in so many goes to the prompt that has waited longest."""
@@ -49,7 +48,6 @@ class Scheduler:
         max_num_seqs: sequences that run at a time.
         prefill_chunk: prompt tokens of a pass when no reply waits for its next token.
         prefill_chunk_beside_decodes: likewise when one does.
-        speculation: drafts for replies; None: none.
     """
 
     def __init__(
@@ -59,7 +57,6 @@ class Scheduler:
         max_num_seqs: int,
         prefill_chunk: int,
         prefill_chunk_beside_decodes: int,
-        speculation: Speculation | None = None,
     ) -> None:
         assert max_num_seqs > 0
         assert min(prefill_chunk, prefill_chunk_beside_decodes) >= kv_cache.block_size
@@ -71,7 +68,6 @@ class Scheduler:
         self._max_num_seqs = max_num_seqs
         self._prefill_chunk = prefill_chunk
         self._prefill_chunk_beside_decodes = prefill_chunk_beside_decodes
-        self._speculation = speculation
         self._num_chunks = 0
 
     @property
@@ -130,9 +126,11 @@ class Scheduler:
 
     def _draft(self, sequence: TokenSequence, *, num_other_rows: int) -> tuple[int, ...]:
         room = sequence.max_tokens - sequence.num_completion_tokens - 1
-        if self._speculation is None or room < 1:
+        if sequence.drafts is None or room < 1:
             return ()
-        return self._speculation.draft(sequence, max_tokens=room, num_other_rows=num_other_rows)
+        return sequence.drafts.draft(
+            sequence.matcher, max_tokens=room, num_other_rows=num_other_rows
+        )
 
     def _schedule_prefills(self, *, has_decodes: bool) -> list[ScheduledRows]:
         budget = self._prefill_chunk_beside_decodes if has_decodes else self._prefill_chunk

@@ -21,6 +21,7 @@ from rnj_agent.runtime.grammar import Grammar, TokenMatcher
 from rnj_agent.runtime.kv_cache.block_table import CachedSequence
 from rnj_agent.runtime.outputs import Usage
 from rnj_agent.runtime.sampling import Sampler, SamplingParams
+from rnj_agent.runtime.speculation import SequenceDrafts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,21 @@ class EngineRequest:
 
 
 class TokenSequence:
-    """Mutable; touched by the engine's thread alone."""
+    """Mutable; touched by the engine's thread alone.
 
-    def __init__(self, request: EngineRequest, *, max_model_len: int) -> None:
+    Args:
+        request: what is asked for.
+        max_model_len: tokens of prompt and reply together.
+        drafts: guesses for the reply; None: none.
+    """
+
+    def __init__(
+        self,
+        request: EngineRequest,
+        *,
+        max_model_len: int,
+        drafts: SequenceDrafts | None = None,
+    ) -> None:
         params = request.params
         room = max_model_len - len(request.prompt_ids)
         self.params = params
@@ -44,6 +57,7 @@ class TokenSequence:
         self.token_ids = list(request.prompt_ids)
         self.sampler = Sampler(params, prompt_ids=request.prompt_ids, seed_offset=request.choice)
         self.matcher: TokenMatcher | None = request.grammar.matcher() if request.grammar else None
+        self.drafts = drafts
         self.cached: CachedSequence | None = None
         self.is_finished = False
         self._num_cached_tokens = 0
@@ -96,6 +110,8 @@ class TokenSequence:
         self.sampler.append(token_id)
         if self.matcher is not None:
             self.matcher.consume(token_id)
+        if self.drafts is not None:
+            self.drafts.append(token_id)
 
     def _count_cached(self) -> None:
         """Of the prompt: once the reply has begun, a preempted sequence finds its own work."""
