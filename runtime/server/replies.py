@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from rnj_agent.runtime.completion import CompletionRequest, ReplyDelta
 from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
@@ -13,7 +13,7 @@ from rnj_agent.runtime.outputs import FinishReason, PrefillProgress, TokenLogpro
 from rnj_agent.runtime.reply_parts import Part
 from rnj_agent.runtime.server.interleave import interleave
 from rnj_agent.runtime.server.metrics import RequestTimes, ServerMetrics
-from rnj_agent.runtime.worker import Generation, Waiting, Worker
+from rnj_agent.runtime.worker import Generation, Waiting
 
 RepliesOutput: TypeAlias = PrefillProgress | ReplyDelta | Waiting
 
@@ -25,6 +25,12 @@ class WholeReply:
     parts: list[Part] = field(default_factory=list[Part])
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     finish_reason: FinishReason | None = None
+
+
+class RequestLine(Protocol):
+    """The worker, as far as it matters here."""
+
+    def submit(self, request: CompletionRequest) -> Generation: ...
 
 
 class Replies:
@@ -39,7 +45,7 @@ class Replies:
     """
 
     def __init__(
-        self, worker: Worker, requests: Sequence[CompletionRequest], metrics: ServerMetrics
+        self, worker: RequestLine, requests: Sequence[CompletionRequest], metrics: ServerMetrics
     ) -> None:
         self._num_choices = requests[0].num_choices
         self._generations: list[Generation] = []
