@@ -20,13 +20,17 @@ _LAYOUT = {
     "whitespace_pattern": r"[ \t]{1,2}|\n[ \t]{0,40}",
     "item_separator": ",",
     "key_separator": ":",
+    # a key in \u escapes could repeat a declared one behind the grammar's back; this costs strings
+    # the control characters that have no escape of their own
+    "json_allowed_escapes": '"\\bfnrt',
 }
 _EXACT = _LAYOUT | {"lenient": False, "coerce_one_of": False}
 _LENIENT = _LAYOUT | {"lenient": True, "coerce_one_of": True}
 
 _UNSUPPORTED = re.compile(
-    r"unimplemented|not supported|unsupported|unknown format|fuel|too large|too complex|too many"
-    r"|limit|failed to generate|out of range|not present in a registry|current row has",
+    r"unimplemented|not supported|only supported|unsupported|unknown format|unrecognized escape"
+    r"|fuel|too large|too complex|too many|limit|failed to generate|out of range|not disjoint"
+    r"|not present in a registry|current row has",
     re.IGNORECASE,
 )
 """What llguidance says where a schema is sound, but beyond it."""
@@ -35,6 +39,7 @@ _ENDLESS = "NoExtensionBias"
 _MAX_REASON_CHARS = 300
 
 Code: TypeAlias = Literal["invalid_schema", "unsupported_schema"]
+_BEYOND: Code = "unsupported_schema"
 
 
 class SchemaError(Exception):
@@ -74,8 +79,33 @@ def enforceable(schema: object, *, lenient: bool = False) -> dict[str, Any]:
         raise SchemaError("no JSON value satisfies it", "invalid_schema")
     if not isinstance(schema, Mapping):
         raise SchemaError("a schema is a JSON object", "invalid_schema")
+    if not lenient:
+        _check_subschemas(schema)
     # a client's own x-guidance would change the rules; the one at the root is the one that counts
     return {**cast("Mapping[str, Any]", schema), "x-guidance": _LENIENT if lenient else _EXACT}
+
+
+def _check_subschemas(schema: object) -> None:
+    """Raise SchemaError at what llguidance takes, but does not enforce."""
+    waiting = [schema]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += cast("list[object]", value)
+        elif isinstance(value, Mapping):
+            fields = cast("Mapping[str, Any]", value)
+            _check_keywords(fields)
+            waiting += fields.values()
+
+
+def _check_keywords(fields: Mapping[str, Any]) -> None:
+    for keyword in ("exclusiveMinimum", "exclusiveMaximum"):
+        if fields.get(keyword) is True:
+            raise SchemaError(f"{keyword} as true is not supported: use a number", _BEYOND)
+    wanted, required = fields.get("minProperties"), fields.get("required", [])
+    # properties that the schema does not name may come twice under one name, and count twice
+    if isinstance(wanted, int) and isinstance(required, list) and wanted > len(required) + 1:
+        raise SchemaError("minProperties is only supported up to one more than required", _BEYOND)
 
 
 def arguments_schema(parameters: object) -> object:
