@@ -147,9 +147,9 @@ def _longest_match(parent: Node, wanted: Tokens) -> tuple[Node | None, int]:
     """The child that shares the most first tokens, and how many; None without any."""
     best, longest = None, 0
     for tokens, child in parent.children.items():
-        num_common = _common_prefix_length(tokens, wanted)
-        if num_common > longest:
-            best, longest = child, num_common
+        longer = wanted[: longest + 1]
+        if tokens[: len(longer)] == longer and longest < len(wanted):
+            best, longest = child, _common_prefix_length(tokens, wanted)
     return best, longest
 
 
