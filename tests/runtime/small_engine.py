@@ -36,6 +36,7 @@ def small_engine(
     wrap: type[CausalLM] | None = None,
 ) -> Engine:
     """In float32; the pool holds two windows unless ``num_blocks`` says otherwise."""
+    torch.set_num_threads(1)  # matrices so small are not worth a second thread's waiting
     model = load_model(open_checkpoint(path), dtype=torch.float32)
     if num_blocks is None:
         num_blocks = 2 * options.max_model_len // BLOCK_SIZE
