@@ -15,6 +15,8 @@ from collections import deque
 PRIOR_PER_ROW = 0.1
 """Relative cost of each further row until it is measured: a pass mostly reads weights."""
 NUM_COMPARISONS = 9
+MIN_SECONDS = 1e-6
+"""A clock that stood still says nothing, and has no logarithm."""
 
 
 class PassCost:
@@ -28,9 +30,7 @@ class PassCost:
     def observe(self, num_rows: int, seconds: float) -> None:
         """A pass of ``num_rows`` rows in all, of however many sequences, took so long."""
         assert num_rows >= 1
-        if seconds <= 0.0:
-            return
-        previous, self._previous = self._previous, (num_rows, seconds)
+        previous, self._previous = self._previous, (num_rows, max(seconds, MIN_SECONDS))
         if previous is None or previous[0] == num_rows:
             return
         (fewer, less_s), (more, more_s) = sorted((previous, self._previous))

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-MIN_NGRAM = 3
+MIN_NGRAM = 2
 MAX_NGRAM = 16
 """Of two matches longer than this, neither is better."""
 MAX_CANDIDATES = 32

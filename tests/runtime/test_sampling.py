@@ -14,7 +14,7 @@ from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.sampling import MIN_TEMPERATURE, Sampler, SamplingParams, filtered
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0, -3.0])
-NUM_DRAWS = 8_000
+NUM_DRAWS = 4_000
 
 
 def expected_probs(params: SamplingParams) -> list[float]:
