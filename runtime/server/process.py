@@ -105,18 +105,17 @@ async def _load(options: ServeOptions, service: Service, server: _Server) -> int
 def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
     calm_worker_threads()
     from rnj_agent.runtime.hub import resolve
-    from rnj_agent.runtime.loading import load
+    from rnj_agent.runtime.loading import LoadOptions, load
     from rnj_agent.runtime.server.service import ServedModel
 
-    loaded = load(
-        resolve(options.model),
+    load_options = LoadOptions(
         context=options.context,
         kv_memory_gib=options.kv_memory_gib,
         kv_dtype=options.kv_dtype,
-        max_num_seqs=options.max_num_seqs,
         speculation=options.speculation,
-        progress=progress,
+        max_num_seqs=options.max_num_seqs,
     )
+    loaded = load(resolve(options.model), options=load_options, progress=progress)
     _say(loaded.summary)
     return ServedModel(loaded, max_queue=options.max_queue, guided=options.guided)
 

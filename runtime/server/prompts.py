@@ -20,7 +20,7 @@ class Prompts:
         self._tokenizer = loaded.tokenizer
         self._chat_template = loaded.chat_template
         self._max_token_bytes = loaded.max_token_bytes
-        self._max_model_len = loaded.engine.max_model_len
+        self._max_model_len = loaded.max_model_len
         self._control = ControlText(loaded.tokenizer.control_ids)
         self._fim_tokens = find_fim_tokens(loaded.tokenizer)
 

@@ -44,7 +44,7 @@ class ServedModel:
     ) -> None:
         self.tokenizer = loaded.tokenizer
         self.vocab_size = loaded.vocab_size
-        self.max_model_len = loaded.engine.max_model_len
+        self.max_model_len = loaded.max_model_len
         self.sampling_defaults = read_generation_config(loaded.path)
         self.prompts = Prompts(loaded)
         self.grammars = GrammarCompiler(loaded.tokenizer, loaded.vocab_size) if guided else None

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
-from rnj_agent.runtime.loading import load
+from rnj_agent.runtime.loading import LoadOptions, load
 from rnj_agent.runtime.server.app import build_app
 from rnj_agent.runtime.server.service import ServedModel, Service
+from rnj_agent.runtime.worker import DEFAULT_MAX_QUEUE
 
 API_KEY = "sk-test"
 CONTEXT = 1024
@@ -63,7 +64,15 @@ def serving(
             thread.join()
 
 
-def loaded_service(path: Path, *, name: str, context: int | None = CONTEXT) -> Service:
+def loaded_service(
+    path: Path,
+    *,
+    name: str,
+    context: int | None = CONTEXT,
+    max_queue: int = DEFAULT_MAX_QUEUE,
+    guided: bool = True,
+) -> Service:
     service = Service(model_name=name, aliases=frozenset({str(path)}))
-    service.model = ServedModel(load(path, context=context))
+    loaded = load(path, options=LoadOptions(context=context))
+    service.model = ServedModel(loaded, max_queue=max_queue, guided=guided)
     return service

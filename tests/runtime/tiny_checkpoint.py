@@ -26,7 +26,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def write_noise_checkpoint(path: Path, *, seed: int = 0, context: int = CONTEXT) -> Path:
+def write_noise_checkpoint(
+    path: Path, *, seed: int = 0, context: int = CONTEXT, specials: Sequence[str] = SPECIALS
+) -> Path:
     """A random model over single bytes: its replies are noise, always the same noise.
 
     Greedy, it never ends its turn: the logit of a zero row is zero, and another one is above it.
@@ -37,7 +39,7 @@ def write_noise_checkpoint(path: Path, *, seed: int = 0, context: int = CONTEXT)
     def random(*shape: int) -> npt.NDArray[np.float32]:
         return rng.normal(0, 0.3, shape).astype(np.float32)
 
-    vocab = _vocab(())
+    vocab = _vocab((), specials)
     tensors = {
         "token_embd.weight": random(len(vocab), hidden),
         "output_norm.weight": 1 + random(hidden),
@@ -59,7 +61,9 @@ def write_noise_checkpoint(path: Path, *, seed: int = 0, context: int = CONTEXT)
             "ffn_down.weight": random(hidden, ffn),
         }
         tensors |= {f"blk.{layer}.{name}": tensor for name, tensor in block.items()}
-    return _write(path, vocab, tensors, num_layers=2, heads=(4, 2), context=context)
+    return _write(
+        path, vocab, tensors, num_layers=2, heads=(4, 2), context=context, specials=specials
+    )
 
 
 def write_reciting_checkpoint(path: Path, words: Sequence[str]) -> Path:
@@ -112,9 +116,9 @@ def words_as_symbols(words: Sequence[str]) -> list[str]:
     return ["".join(symbols[byte] for byte in word.encode()) for word in words]
 
 
-def _vocab(words: Sequence[str]) -> list[str]:
+def _vocab(words: Sequence[str], specials: Sequence[str] = SPECIALS) -> list[str]:
     merged = [merge.replace(" ", "") for merge in MERGES]
-    return [*byte_symbols(), *merged, *words_as_symbols(words), *SPECIALS]
+    return [*byte_symbols(), *merged, *words_as_symbols(words), *specials]
 
 
 def _write(
@@ -125,6 +129,7 @@ def _write(
     num_layers: int,
     heads: tuple[int, int],
     context: int,
+    specials: Sequence[str] = SPECIALS,
 ) -> Path:
     writer = GGUFWriter(path, "qwen2")
     writer.add_context_length(context)
@@ -135,7 +140,7 @@ def _write(
     writer.add_head_count_kv(heads[1])
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(10000.0)
-    _add_tokenizer(writer, vocab)
+    _add_tokenizer(writer, vocab, len(specials))
     for name, tensor in tensors.items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
@@ -145,12 +150,12 @@ def _write(
     return path
 
 
-def _add_tokenizer(writer: GGUFWriter, vocab: list[str]) -> None:
-    num_text = len(vocab) - len(SPECIALS)
+def _add_tokenizer(writer: GGUFWriter, vocab: list[str], num_specials: int) -> None:
+    num_text = len(vocab) - num_specials
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(vocab)
-    writer.add_token_types([TokenType.NORMAL] * num_text + [TokenType.CONTROL] * len(SPECIALS))
+    writer.add_token_types([TokenType.NORMAL] * num_text + [TokenType.CONTROL] * num_specials)
     writer.add_token_merges(list(MERGES))
     writer.add_eos_token_id(vocab.index("<|im_end|>"))
     writer.add_pad_token_id(vocab.index("<|endoftext|>"))
