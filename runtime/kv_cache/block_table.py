@@ -143,8 +143,9 @@ class CachedSequence:
 
     def _append_block(self, num_needed: int) -> None:
         after = self.block_table[-1] if self.block_table else None
-        room = max(num_needed, self._num_expected_blocks) - len(self.block_table)
-        self.block_table.append(self._tree.pool.allocate(after, room=room))
+        index = len(self.block_table)
+        room = max(num_needed, self._num_expected_blocks) - index
+        self.block_table.append(self._tree.pool.allocate(after, index=index, room=room))
 
     def _make_tail_writable(self, num_new: int) -> bool:
         """Make a shared tail own or private, with room for so many blocks after it."""
@@ -163,8 +164,9 @@ class CachedSequence:
 
     def _copy_tail(self, node: Node) -> None:
         """Copy on write, to where a run can grow: behind its source the source's own would."""
-        room = self._num_expected_blocks - len(self._nodes)
-        block = self._tree.pool.allocate(room=max(1, room))
+        index = len(self._nodes)
+        room = max(1, self._num_expected_blocks - index)
+        block = self._tree.pool.allocate(index=index, room=room)
         self._copy_block(node.block, block)
         self._tree.release(node)
         self._tail = None

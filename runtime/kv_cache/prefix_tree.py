@@ -18,9 +18,11 @@ from rnj_agent.runtime.kv_cache.block_pool import BlockPool
 
 Tokens: TypeAlias = tuple[int, ...]
 
-MIN_EVICTED_SHARE = 32
-"""When room is made, at least this fraction of the pool becomes free (1/32): evicted one at a time,
-the oldest run would be handed out block by block from its end, backwards and never in a row."""
+MIN_FREE_DIVISOR = 16
+"""Where room is made, 1/16 of the pool becomes free: evicted one at a time, the oldest blocks would
+be handed out from a sequence's end to its start, backwards and never in a row."""
+MAX_FOR_RUN_DIVISOR = 2
+"""For the sake of blocks in a row, what is cached shrinks to half of the pool, not further."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -127,12 +129,16 @@ class PrefixTree:
 
     def make_room(self, num_blocks: int) -> bool:
         """Evict until so many blocks are free; False, and nothing evicted, if they cannot be."""
-        if self.pool.num_free_blocks >= num_blocks:
+        pool = self.pool
+        if num_blocks == 0 or (pool.num_free_blocks >= num_blocks and pool.has_run):
             return True
-        if self.pool.num_free_blocks + self.num_cached_blocks < num_blocks:
+        if pool.num_free_blocks + self.num_cached_blocks < num_blocks:
             return False
-        wanted = max(num_blocks, self.pool.num_blocks // MIN_EVICTED_SHARE)
-        while self.pool.num_free_blocks < wanted and self._cached:
+        wanted = max(num_blocks, pool.num_blocks // MIN_FREE_DIVISOR)
+        spare = pool.num_blocks // MAX_FOR_RUN_DIVISOR
+        while self._cached and (
+            pool.num_free_blocks < wanted or (self.num_cached_blocks > spare and not pool.has_run)
+        ):
             self.forget(next(iter(self._cached)))
             self.num_evicted_blocks += 1
         return True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnj_agent.runtime.kv_cache.block_pool import BlockPool
+from rnj_agent.runtime.kv_cache.block_pool import MIN_RUNS, RUN_BLOCKS, BlockPool
 
 
 def allocate_run(pool: BlockPool, num_blocks: int) -> list[int]:
@@ -33,6 +35,33 @@ def test_a_run_that_is_blocked_goes_on_amid_the_largest_gap() -> None:
     assert allocate_run(pool, 2) == [5, 6]  # of the gap [2, 10)
     assert [pool.allocate(first[-1]), pool.allocate(2), pool.allocate(3)] == [2, 3, 4]
     assert pool.allocate(4) == 8  # 5 is taken; the largest gap is [7, 10)
+
+
+def test_runs_are_entered_where_the_table_stands_and_only_if_they_are_free() -> None:
+    pool = BlockPool(MIN_RUNS * RUN_BLOCKS)
+    assert allocate_run(pool, RUN_BLOCKS + 1) == list(range(RUN_BLOCKS + 1))
+    fork = pool.allocate(index=RUN_BLOCKS + 3)
+    assert fork % RUN_BLOCKS == 3
+    other = pool.allocate(index=RUN_BLOCKS + 3)
+    assert other // RUN_BLOCKS != fork // RUN_BLOCKS
+    assert pool.allocate(after=fork) == fork + 1
+
+
+def test_without_a_free_run_the_neighbour_is_taken_else_any_block() -> None:
+    pool = BlockPool(MIN_RUNS * RUN_BLOCKS)
+    blocks = allocate_run(pool, pool.num_blocks)
+    assert not pool.has_run
+    for block in blocks[5::RUN_BLOCKS]:
+        pool.release(block)
+    assert not pool.has_run
+    assert pool.allocate(after=12, index=3) == 13
+    assert pool.allocate(after=12, index=3) % RUN_BLOCKS == 5
+    for block in range(64, 72):
+        if block != 69:
+            pool.release(block)
+    assert pool.has_run
+    assert pool.allocate(after=20, index=2) == 21, "inside its own run a sequence stays"
+    assert pool.allocate(after=21, index=3) == 64 + 3
 
 
 def test_a_run_that_fills_its_gap_begins_at_the_gaps_start() -> None:
@@ -78,6 +107,20 @@ def test_every_block_is_given_out_once(data: st.DataObject) -> None:
         assert [pool.num_holders(block) for block in range(9)] == [
             int(block in held) for block in range(9)
         ]
+
+
+def test_a_large_pool_gives_every_block_out_once_too() -> None:
+    pool, held, rng = BlockPool(MIN_RUNS * RUN_BLOCKS), list[int](), random.Random(5)
+    for _ in range(5000):
+        if held and rng.random() < 0.5 * len(held) / 200:
+            pool.release(held.pop(rng.randrange(len(held))))
+        elif pool.num_free_blocks:
+            after = rng.choice([None, *held[-3:]])
+            block = pool.allocate(after, index=rng.randrange(100), room=rng.randint(1, 30))
+            assert block not in held
+            held.append(block)
+        assert pool.num_free_blocks == pool.num_blocks - len(held)
+    assert sum(map(pool.num_holders, range(pool.num_blocks))) == len(held)
 
 
 def expected_blocks(held: list[int], after: int | None) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnj_agent.runtime.kv_cache import CachedSequence, KVCache
+from rnj_agent.runtime.kv_cache.block_pool import RUN_BLOCKS
 
 BLOCK_SIZE = 4
 
@@ -154,9 +155,27 @@ def test_room_is_made_in_larger_pieces_so_that_runs_stay_together() -> None:
     assert cache.num_free_blocks == 0
     sequence = cache.open([7, 8])
     assert sequence.reserve(1)
-    assert cache.num_evicted_blocks == 64 // 32
+    assert cache.num_evicted_blocks == 64 // 16
     cache.reset()
     assert cache.num_free_blocks == 63
+
+
+def test_sequences_that_grow_side_by_side_keep_their_segments_in_a_row() -> None:
+    """In a pool that is full of older sequences, as it is most of the time."""
+    cache, _ = new_cache(256)
+    prompts = [list(range(1000 * i, 1000 * i + 90)) for i in range(40)]
+    for first in range(0, 40, 4):
+        sequences = [cache.open(prompt_ids) for prompt_ids in prompts[first : first + 4]]
+        for num_tokens in range(1, 91):
+            for sequence, prompt_ids in zip(sequences, prompts[first : first + 4], strict=True):
+                compute(sequence, prompt_ids[:num_tokens])
+        for sequence in sequences:
+            table = sequence.block_table
+            for begin in range(0, len(table), RUN_BLOCKS):
+                segment = table[begin : begin + RUN_BLOCKS]
+                assert segment == list(range(segment[0], segment[0] + len(segment)))
+            sequence.close()
+    assert cache.num_evicted_blocks > 256
 
 
 def test_closing_twice_is_closing_once() -> None:
