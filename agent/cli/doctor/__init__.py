@@ -38,7 +38,7 @@ def command(repo: Path, as_json: bool) -> int:
 
 
 def _checks(repo: Path) -> Iterator[Check]:
-    from rnj_agent.agent.cli.doctor import machine, sandboxes, servers
+    from rnj_agent.agent.cli.doctor import expectation, machine, sandboxes, servers
     from rnj_agent.runtime.home import rnj_home
     from rnj_agent.sandbox.probe import probe
 
@@ -46,6 +46,7 @@ def _checks(repo: Path) -> Iterator[Check]:
     groups: list[Callable[[], Iterable[Check]]] = [
         lambda: [machine.check_python(), machine.check_processor(), machine.check_memory()],
         lambda: [machine.check_disk(rnj_home()), machine.check_git(), machine.check_gpu()],
+        expectation.check_expectation,
         lambda: sandboxes.check_sandboxes(loaded.config, probe()),
         lambda: [servers.check_model(loaded.config)],
         servers.check_models_present,

@@ -73,12 +73,7 @@ def _check_bundled(name: str) -> Check:
         return Check(
             name="model", status="warning", detail=f"{exc.message}{by_itself}", hint=exc.hint
         )
-    return Check(
-        name="model",
-        status="ok",
-        detail=f"{name} in the bundled runtime, from {path}",
-        hint="rnj-agent bench runtime    # how fast it is here",
-    )
+    return Check(name="model", status="ok", detail=f"{name} in the bundled runtime, from {path}")
 
 
 def check_models_present() -> list[Check]:
