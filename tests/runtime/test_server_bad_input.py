@@ -93,15 +93,36 @@ def test_what_is_not_a_json_object(client: httpx.Client, body: bytes) -> None:
         ({"stop": ["x"] * 17}, "stop"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
-        ({"n": 2}, "n"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
         ({"n": "1"}, "n"),
+        ({"n": True}, "n"),
+        ({"n": 10**400}, "n"),
+        ({"seed": 1e400}, "seed"),
+        ({"max_tokens": 2**63}, "max_tokens"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"presence_penalty": 2.1}, "presence_penalty"),
+        ({"frequency_penalty": "none"}, "frequency_penalty"),
+        ({"logit_bias": {"x": 1}}, "logit_bias"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias"),
+        ({"logit_bias": {"٣": 1}}, "logit_bias"),
+        ({"logit_bias": {"1" * 5000: 1}}, "logit_bias"),
+        ({"logit_bias": {"100000000": 1}}, "logit_bias"),
+        ({"logit_bias": {"1": 101}}, "logit_bias.1"),
+        ({"logit_bias": [1]}, "logit_bias"),
+        ({"logit_bias": {str(i): 0 for i in range(1025)}}, "logit_bias"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
+        ({"stop": ["x" * 1025]}, "stop[0]"),
+        ({"messages": HI * 10_001}, "messages"),
+        ({"stream_options": []}, "stream_options"),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
         ({"tools": {}}, "tools"),
-        ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"logprobs": True}, "logprobs"),
+        ({"tools": [{"type": "function", "function": {"name": "a"}}] * 257}, "tools"),
+        ({"response_format": "json"}, "response_format"),
+        ({"logprobs": 1}, "logprobs"),
     ],
 )
 def test_a_wrong_field_is_named(client: httpx.Client, fields: dict[str, Any], param: str) -> None:
@@ -112,6 +133,15 @@ def test_a_wrong_field_is_named(client: httpx.Client, fields: dict[str, Any], pa
     error = error_of(response, 400)
     assert error["param"] == param
     assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "field", ["functions", "guided_json", "guided_regex", "structured_outputs"]
+)
+def test_fields_of_other_apis_that_would_be_lost_are_refused(
+    client: httpx.Client, field: str
+) -> None:
+    assert field in error_of(post(client, {"messages": HI, field: "x"}), 400)["message"]
 
 
 def test_fields_that_nobody_knows_and_nulls_are_ignored(client: httpx.Client) -> None:
@@ -126,6 +156,20 @@ def test_a_prompt_longer_than_the_window_is_refused_with_the_numbers(client: htt
         error = error_of(post(client, {"messages": messages, "stream": stream}), 400)
         assert error["code"] == "context_length_exceeded"
         assert str(CONTEXT) in error["message"]
+
+
+def test_more_tokens_than_fit_are_cut_to_the_room(client: httpx.Client) -> None:
+    messages = [{"role": "user", "content": "x" * (CONTEXT - 60)}]
+    answer = post(client, {"messages": messages, "max_tokens": 10**9, "ignore_eos": True}).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["total_tokens"] == CONTEXT
+
+
+def test_of_a_key_that_comes_twice_the_last_counts(client: httpx.Client) -> None:
+    body = b'{"messages": 5, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}'
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/v1/chat/completions", content=body, headers=headers)
+    assert answer.status_code == 200
 
 
 def test_ten_megabytes_are_refused_quickly(client: httpx.Client) -> None:
@@ -148,13 +192,21 @@ def test_a_model_that_is_not_served(client: httpx.Client) -> None:
 def test_paths_methods_and_content_types(client: httpx.Client) -> None:
     error_of(client.get("/nothing"), 404)
     error_of(client.get("/v1/chat/completions"), 405)
+    error_of(client.get("/v1/chat/completions/"), 404)
     error_of(client.post("/v1/chat/completions", data={"messages": "x"}), 415)
+    assert error_of(client.get("/v1/models/gpt-4o"), 404)["code"] == "model_not_found"
+    assert client.get("/v1/models/noise").json()["id"] == "noise"
 
 
 @pytest.mark.parametrize("key", ["", "Bearer", "Bearer sk-tesT", "sk-test", "Bearer \xe9"])
 def test_a_wrong_key(server: LiveServer, key: str) -> None:
     headers = {b"Authorization": key.encode("latin-1")} if key else {}
-    for method, path in (("GET", "/v1/models"), ("POST", "/tokenize"), ("POST", "/v1/x")):
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("GET", "/metrics"),
+        ("POST", "/tokenize"),
+        ("POST", "/v1/x"),
+    ):
         response = httpx.request(method, server.url + path, headers=headers)
         assert error_of(response, 401)["code"] == "invalid_api_key"
     assert httpx.get(f"{server.url}/health").status_code == 200
@@ -181,4 +233,10 @@ def test_without_a_key_foreign_host_names_are_refused(tmp_path: Path) -> None:
     with serving(loaded_service(path, name="noise"), api_key=None) as live:
         assert httpx.get(f"{live.url}/v1/models").status_code == 200
         rebound = httpx.get(f"{live.url}/v1/models", headers={"Host": "evil.example"})
-        assert rebound.status_code == 400
+        assert error_of(rebound, 400)["code"] == "invalid_host"
+        for host in ("localhost:1", "127.0.0.9", "[::1]:80", "LOCALHOST"):
+            own = httpx.get(f"{live.url}/v1/models", headers={"Host": host})
+            assert own.status_code == 200, host
+        for host in ("[::1", "localhost.evil.example", "@localhost@x", "", "1.2.3.4"):
+            other = httpx.get(f"{live.url}/v1/models", headers={"Host": host})
+            assert error_of(other, 400)["code"] == "invalid_host", host
