@@ -34,7 +34,7 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
         _start(spec),
         # lazy: the text ends at the first open tag, and with it the freedom
         f"text_open[lazy]: TEXT {_literal(OPEN)}",
-        f"GAP_OPEN: /[ \\n]{{0,2}}/ {_literal(OPEN)}",
+        f"NEXT_OPEN: /[ \\n]{{0,2}}/ {_literal(OPEN)}",
         r"TEXT: /(.|\n)*/",
         rf'call: "\n"? "{{\"name\": " tool "}}" "\n"? {_literal(CLOSE)}',
         "tool: " + " | ".join(f"tool_{index}" for index in range(len(forms))),
@@ -54,7 +54,7 @@ def schema_grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _start(spec: ToolCalls) -> str:
     if spec.choice == "auto":
         return "start: " + ("(text_open call)* TEXT" if spec.parallel else "TEXT | text_open call")
-    return "start: GAP_OPEN call" + (" (GAP_OPEN call)*" if spec.parallel else "")
+    return f"start: {_literal(OPEN)} call" + (" (NEXT_OPEN call)*" if spec.parallel else "")
 
 
 def _tool(name: str) -> str:

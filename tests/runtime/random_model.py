@@ -11,18 +11,24 @@ import torch
 from rnj_agent.runtime.grammar import TokenMatcher
 from rnj_agent.runtime.tokenizer import Tokenizer
 
-QUOTE_BIAS = 2.0
-"""Added to the logits of tokens that begin with a quote: without it strings without a bound run
-to hundreds of characters, and only test the same state again."""
-ROWS_AT_A_TIME = 64
+NUM_DRAWS = 1_000_000
 
 
 class RandomModel:
-    def __init__(self, tokenizer: Tokenizer, vocab_size: int, *, seed: int = 0) -> None:
+    """One for each seed.
+
+    Args:
+        quote_bias: added to the logits of tokens that begin with a quote; without it strings
+            without a bound run to hundreds of characters, and only test the same state again.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, vocab_size: int, *, seed: int = 0, quote_bias: float = 2.0
+    ) -> None:
         self._tokenizer = tokenizer
         self._bias = np.array(
             [
-                QUOTE_BIAS if token_id < tokenizer.vocab_size and self._is_quote(token_id) else 0.0
+                quote_bias if token_id < tokenizer.vocab_size and self._is_quote(token_id) else 0.0
                 for token_id in range(vocab_size)
             ],
             dtype=np.float32,
@@ -50,10 +56,14 @@ class RandomModel:
         return token_id
 
     def _noisy_logits(self, rng: np.random.Generator) -> Iterator[npt.NDArray[np.float32]]:
-        shape = (ROWS_AT_A_TIME, len(self._bias))
+        """Pieces of one long row, from anywhere in it: new draws for 262K tokens take long."""
+        size = len(self._bias)
+        logits = rng.standard_normal(NUM_DRAWS + size, dtype=np.float32)
+        exponential = rng.standard_exponential(NUM_DRAWS + size, dtype=np.float32)
+        noisy = logits - np.log(exponential + 1e-30)
         while True:
-            gumbel = -np.log(rng.standard_exponential(shape, dtype=np.float32) + 1e-30)
-            yield from rng.standard_normal(shape, dtype=np.float32) + self._bias + gumbel
+            start = int(rng.integers(NUM_DRAWS))
+            yield noisy[start : start + size] + self._bias
 
     def _is_quote(self, token_id: int) -> bool:
         return self._tokenizer.token_bytes(token_id).startswith(b'"')

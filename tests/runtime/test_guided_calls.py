@@ -123,8 +123,8 @@ def test_a_json_object_is_an_object(compiler: GrammarCompiler, model: RandomMode
         (*("auto", False), ["text", f"Look: {LOOK}"], [f"{LOOK}\n{LOOK}", f"{LOOK} more"]),
         (
             *("required", True),
-            [LOOK, f"\n{LOOK}\n{DONE}", LOOK + DONE],
-            ["", "text", f"text {LOOK}", f"{LOOK} more"],
+            [LOOK, f"{LOOK}\n{DONE}", LOOK + DONE],
+            ["", "text", f"text {LOOK}", f"\n{LOOK}", f"{LOOK} more"],
         ),
         (*("required", False), [LOOK, DONE], [LOOK + LOOK]),
         (*("submit", True), [DONE, f"{DONE}\n\n{DONE}"], [LOOK, f"{DONE}\n{LOOK}"]),
