@@ -160,7 +160,7 @@ class WeightsSize(NamedTuple):
 def weights_size(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> WeightsSize:
     """Of the loaded weights; in int8 the embedding stays as it is, and a tied head is a copy."""
     num_weights = sum(math.prod(shape) for shape in checkpoint.shapes.values())
-    num_embedding = math.prod(checkpoint.shapes[EMBEDDING])
+    num_embedding = math.prod(checkpoint.shapes.get(EMBEDDING, (0,)))  # the model misses it later
     num_tied_head = 0 if "lm_head.weight" in checkpoint.shapes else num_embedding
     num_read = num_weights - num_embedding + num_tied_head
     if quant == "none":

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.errors import CheckpointError, EngineError
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.loading import LoadedModel, LoadOptions, load
 from rnj_agent.runtime.machine import num_physical_cores
-from rnj_agent.runtime.memory_budget import NUM_WINDOWS
+from rnj_agent.runtime.memory_budget import NUM_WINDOWS, weights_size
+from rnj_agent.runtime.models import load_model
 from rnj_agent.runtime.outputs import TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams
+from rnj_agent.runtime.weights.checkpoint import open_checkpoint
+from tests.runtime.model_checkpoints import llama_config, random_weights, write_safetensors
 from tests.runtime.tiny_checkpoint import CONTEXT, write_noise_checkpoint
 
 
@@ -75,3 +79,13 @@ def test_a_window_that_does_not_fit_is_refused_before_the_weights_are_read(tmp_p
     with pytest.raises(EngineError, match="Not enough memory"):
         load(path, options=LoadOptions(kv_memory_gib=1e6))
     assert not steps
+
+
+def test_a_missing_embedding_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
+    config = llama_config()
+    weights = random_weights(config)
+    del weights["model.embed_tokens.weight"]
+    checkpoint = open_checkpoint(write_safetensors(tmp_path / "model", config, weights))
+    assert weights_size(checkpoint, torch.float32, "none").total_bytes > 0
+    with pytest.raises(CheckpointError, match="embed_tokens"):
+        load_model(checkpoint)
