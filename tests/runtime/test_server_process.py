@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.server.listener import listening_on_path
 from rnj_agent.runtime.server.process import EXIT_NO_MODEL, EXIT_USAGE
 from rnj_agent.runtime.server.ready_file import ServerRecord, read_record
 from tests.runtime.tiny_checkpoint import write_noise_checkpoint
@@ -26,6 +29,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path, *args: str) -> None:
         self.ready_file = folder / "ready.json"
+        folder.mkdir(exist_ok=True)
         self._log = folder / "stderr.txt"
         argv = [sys.executable, "-m", "rnj_agent.runtime.server", *args]
         with self._log.open("wb") as log:
@@ -96,6 +100,59 @@ def test_it_tells_what_it_loads_and_where(running: ServerProcess) -> None:
     assert f"listening on http://127.0.0.1:{record.port}/v1" in running.stderr
     assert "100%" in running.stderr
     assert "600 tokens of context" in running.stderr
+
+
+def test_warming_up_is_part_of_loading(running: ServerProcess) -> None:
+    running.wait_until_loaded()
+    steps = [line.split()[0] for line in running.stderr.splitlines()]
+    assert steps.index("warming") < steps.index("ready:")
+
+
+@pytest.fixture
+def on_socket(tmp_path: Path, model: str) -> Generator[ServerProcess, None, None]:
+    path = tmp_path / "server.sock"
+    server = ServerProcess(tmp_path, "--model", model, "--uds", str(path), "--context", "600")
+    for _ in range(int(PATIENCE_S / 0.05)):
+        if "ready:" in server.stderr:
+            break
+        time.sleep(0.05)
+    yield server
+    server.process.kill()
+    server.process.wait()
+
+
+def test_a_unix_socket_is_its_owners_alone(
+    tmp_path: Path, model: str, on_socket: ServerProcess
+) -> None:
+    path = tmp_path / "server.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+        body = {"prompt": "a", "max_tokens": 2}
+        assert client.post("http://any.name/v1/completions", json=body).status_code == 200
+    second = ServerProcess(tmp_path / "second", "--model", model, "--uds", str(path))
+    assert second.wait() == EXIT_USAGE
+    assert "another server listens" in second.stderr
+    on_socket.process.send_signal(signal.SIGTERM)
+    assert on_socket.wait() == 0
+    assert not path.exists()
+
+
+def test_a_dead_servers_socket_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "server.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with listening_on_path(path):
+        assert stat.S_ISSOCK(path.stat().st_mode)
+    assert not path.exists()
+    path.write_text("mine")
+    with pytest.raises(EngineError, match="no socket"), listening_on_path(path):
+        pass
+    assert path.read_text() == "mine"
+    with (
+        pytest.raises(EngineError, match="too long"),
+        listening_on_path(tmp_path / ("x" * 200)),
+    ):
+        pass
 
 
 def test_a_signal_while_loading_ends_it_cleanly(running: ServerProcess) -> None:
