@@ -105,9 +105,10 @@ class PromptLookup:
 
     def _index(self) -> None:
         """All n-grams that end before the history does: its own end is no match."""
-        size = self._min_ngram
-        for end in range(len(self._earlier), len(self._ids)):
-            ngram = tuple(self._ids[end - size : end])
+        size, first_end = self._min_ngram, len(self._earlier)
+        new = self._ids[first_end - size : -1]
+        ngrams = zip(*(new[offset:] for offset in range(size)), strict=False)
+        for end, ngram in enumerate(ngrams, start=first_end):
             self._earlier.append(self._latest.get(ngram, 0))
             self._latest[ngram] = end
 
