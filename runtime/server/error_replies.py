@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rnj_agent.runtime.errors import RequestError, RnjRuntimeError, TemplateError
+from rnj_agent.runtime.server.replies import EndedEarlyError
 from rnj_agent.runtime.server.service import ModelLoadingError
 from rnj_agent.runtime.server.wire_reply import error_body
 from rnj_agent.runtime.worker import QueueFullError
@@ -31,6 +32,8 @@ async def _on_runtime_error(_request: Request, exc: Exception) -> Response:
             return JSONResponse(body, 400)
         case ModelLoadingError():
             return _unavailable(message, "model_loading", LOADING_RETRY_AFTER_S)
+        case EndedEarlyError():
+            return _unavailable(message, "server_stopping", LOADING_RETRY_AFTER_S)
         case QueueFullError():
             return _unavailable(message, "server_overloaded", OVERLOAD_RETRY_AFTER_S)
         case _:

@@ -66,14 +66,14 @@ class Prompts:
             )
         return self._encode(self._fim_tokens.prompt(prefix, suffix), param="prompt")
 
-    def of_ids(self, token_ids: Sequence[int]) -> list[int]:
+    def of_ids(self, token_ids: Sequence[int], *, param: str = "prompt") -> list[int]:
         """Raise RequestError for what is no token of this model."""
         vocab_size = self._tokenizer.vocab_size
         wrong = next((i for i in token_ids if not 0 <= i < vocab_size), None)
         if wrong is not None:
             raise RequestError(
-                f"prompt: {str(wrong)[:40]} is no token id; they are 0 to {vocab_size - 1}.",
-                param="prompt",
+                f"{param}: {str(wrong)[:40]} is no token id; they are 0 to {vocab_size - 1}.",
+                param=param,
                 code="invalid_value",
             )
         return list(token_ids)

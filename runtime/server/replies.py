@@ -18,6 +18,10 @@ from rnj_agent.runtime.worker import Generation, Waiting
 RepliesOutput: TypeAlias = PrefillProgress | ReplyDelta | Waiting
 
 
+class EndedEarlyError(RnjRuntimeError):
+    """Replies were cancelled before they were whole: the server shuts down, or the client left."""
+
+
 @dataclass(slots=True, kw_only=True)
 class WholeReply:
     """One choice, once it has ended."""
@@ -115,7 +119,8 @@ class Replies:
         """All choices, each complete.
 
         Raises:
-            RnjRuntimeError: as ``outputs``; also where the server shuts down in between.
+            EndedEarlyError: they were cancelled.
+            RnjRuntimeError: as ``outputs``.
         """
         replies = [WholeReply() for _ in range(self.num_indexes)]
         async with aclosing(self.outputs()) as outputs:
@@ -126,7 +131,7 @@ class Replies:
                     reply.logprobs += output.logprobs
                     reply.finish_reason = output.finish_reason or reply.finish_reason
         if not self.is_complete:
-            raise EngineError("The server is shutting down.")
+            raise EndedEarlyError("The server is shutting down.")
         return replies
 
     def _numbered(self, number: int, output: RepliesOutput) -> RepliesOutput:

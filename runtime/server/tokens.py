@@ -33,7 +33,8 @@ async def detokenize(service: Service, request: Request) -> Response:
     body = parse_body(DetokenizeRequest, await read_body(request))
     service.check_model_name(body.model)
     model = service.loaded_model()
-    return JSONResponse({"prompt": model.tokenizer.decode(model.prompts.of_ids(body.tokens))})
+    token_ids = model.prompts.of_ids(body.tokens, param="tokens")
+    return JSONResponse({"prompt": model.tokenizer.decode(token_ids)})
 
 
 def _token_ids(model: ServedModel, body: TokenizeRequest) -> list[int]:

@@ -75,6 +75,7 @@ async def test_a_client_that_leaves_frees_the_engine_at_once(
             asking.cancel()
         await asyncio.to_thread(noise.wait_until_idle)
         assert noise.service.loaded_model().worker.gauges.num_used_blocks == 0
+        assert b'status="500"' not in noise.service.metrics.exposition()
         after = await client.chat.completions.create(model="noise", messages=HI, max_tokens=3)
         assert after.usage is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 
 import httpx
@@ -220,6 +221,54 @@ def test_while_the_model_loads_health_answers_and_others_say_so() -> None:
         assert caught.value.status_code == 503
         assert caught.value.response.headers["retry-after"]
         assert caught.value.code == "model_loading"
+
+
+def test_errors_are_the_classes_that_clients_catch(noise: LiveServer) -> None:
+    with client_of(noise) as client:
+        with pytest.raises(openai.NotFoundError) as missing:
+            client.chat.completions.create(model="gpt-4o", messages=HI)
+        assert missing.value.code == "model_not_found"
+        with pytest.raises(openai.BadRequestError) as too_long:
+            client.completions.create(model="noise", prompt="x" * 2 * CONTEXT)
+        assert too_long.value.code == "context_length_exceeded"
+        with pytest.raises(openai.AuthenticationError) as stranger:
+            client.with_options(api_key="sk-other").models.list()
+        assert stranger.value.code == "invalid_api_key"
+        assert client.models.retrieve("noise").id == "noise"
+
+
+async def test_the_async_client_streams_and_asks_side_by_side(noise: LiveServer) -> None:
+    async with async_client_of(noise) as client:
+
+        async def streamed(text: str) -> str:
+            stream = await client.chat.completions.create(
+                model="noise",
+                messages=[{"role": "user", "content": text}],
+                temperature=0,
+                max_tokens=30,
+                stream=True,
+            )
+            return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
+
+        texts = await asyncio.gather(*(streamed(text) for text in "abcd"))
+        whole = await client.chat.completions.create(
+            model="noise",
+            messages=[{"role": "user", "content": "c"}],
+            temperature=0,
+            max_tokens=30,
+        )
+    assert texts[2] == whole.choices[0].message.content
+
+
+def test_tokens_go_there_and_back(noise: LiveServer) -> None:
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    text = "hi 漢字 <|im_start|>"
+    ids = httpx.post(f"{noise.url}/tokenize", json={"prompt": text}, headers=headers).json()
+    body = {"tokens": ids["tokens"]}
+    back = httpx.post(f"{noise.url}/detokenize", json=body, headers=headers)
+    assert back.json() == {"prompt": text}
+    wrong = httpx.post(f"{noise.url}/detokenize", json={"tokens": [-1]}, headers=headers)
+    assert wrong.status_code == 400
 
 
 def test_the_path_is_a_name_too(noise: LiveServer) -> None:
