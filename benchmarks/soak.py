@@ -42,6 +42,8 @@ def soak(server: SoakServer, args: argparse.Namespace) -> tuple[Soak, list[Sampl
     clients = Soak(server.record.base_url, server.headers, server.model, args.seed)
     say("every kind of request once")
     asyncio.run(clients.once_each())
+    if clients.failures:
+        raise SystemExit("\n".join(["These fail without any load:", *clients.failures]))
     server.restart_clock()
     samples = [server.sample_when_idle(timeout_s=IDLE_TIMEOUT_S)]
     asyncio.run(run_and_sample(server, clients, samples, args))

@@ -53,7 +53,7 @@ class Soak:
         self.outcomes: Counter[str] = Counter()
         self.failures: list[str] = []
         self._base_url = base_url
-        self._headers = headers
+        self._headers = {**headers, "Content-Type": "application/json"}
         self._model = model
         self._random = random.Random(seed)
         self._stopping = asyncio.Event()
