@@ -44,7 +44,7 @@ def scaled_attention(
         return plain_attention(queries, keys, values, scale=scale, mask=mask, is_causal=is_causal)
     num_rows = queries.shape[2]
     if num_rows < MIN_ROWS and not is_causal:
-        queries = queries.expand(-1, -1, MIN_ROWS, -1)
+        queries = queries.repeat(1, 1, MIN_ROWS, 1)
         if mask is not None:
             mask = mask.expand(-1, -1, MIN_ROWS, -1)
     output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
