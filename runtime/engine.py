@@ -271,10 +271,10 @@ class Engine:
 def context_length_exceeded(
     num_prompt_tokens: int, max_model_len: int, *, at_least: bool = False
 ) -> RequestError:
-    """The error that OpenAI's clients know by its code, with the numbers."""
+    """With the numbers. OpenAI's clients know it by its code, litellm by "maximum context length is"."""
     return RequestError(
         f"The prompt has {'at least ' if at_least else ''}{num_prompt_tokens} tokens; this "
-        f"model's context length is {max_model_len} tokens, prompt and reply together.",
+        f"model's maximum context length is {max_model_len} tokens, prompt and reply together.",
         hint="Shorten the messages, or start the server with a larger --context.",
         param="messages",
         code="context_length_exceeded",
