@@ -78,6 +78,8 @@ class AttentionPlan:
     segments: tuple[Segments, ...]
     num_parts: int
     """The most parts that a packed row has."""
+    is_aligned: bool
+    """All packed rows read the same: each call is of all rows, and the calls are in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ def attention_plan(
         packed=_row_index(packed, device),
         segments=segments,
         num_parts=max((call.first_part + call.num_segments for call in segments), default=0),
+        is_aligned=all(call.num_rows == len(packed) for call in segments),
     )
 
 

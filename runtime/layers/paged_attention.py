@@ -56,8 +56,13 @@ class PagedAttention:
     def _packed(self, layer: int, queries: Tensor) -> Tensor:
         """[T, K, G, D] to the same, T packed rows."""
         plan = self._plan
-        if len(plan.segments) == 1 and plan.num_parts == 1:
+        if plan.is_aligned and plan.num_parts == 1:
             return self._segments(layer, plan.segments[0], queries).output[0]
+        if plan.is_aligned:
+            attended = [self._segments(layer, call, queries) for call in plan.segments]
+            outputs = torch.cat([segments.output for segments in attended])
+            logsumexps = torch.cat([segments.logsumexp for segments in attended])
+            return merge(outputs, logsumexps).to(queries.dtype)
         outputs = queries.new_zeros((plan.num_parts, *queries.shape))
         logsumexps = torch.full(
             (plan.num_parts, *queries.shape[:-1]), float("-inf"), device=queries.device

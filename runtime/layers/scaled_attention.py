@@ -5,13 +5,12 @@ B batch, N heads, R query rows, S keys, D head size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-MIN_ROWS = 2
-"""A single row is another product inside torch's kernel, with other roundings."""
 
 
 class Attended(NamedTuple):
@@ -40,23 +39,22 @@ def scaled_attention(
         mask: float32, added to the scores; each dimension of [B, N, R, S] or 1.
         is_causal: row i sees the first i + 1 keys; R == S, and no mask.
     """
-    if not has_kernel(queries.device):
+    kernel = cpu_kernel() if queries.is_cpu else None
+    if kernel is None:
         return plain_attention(queries, keys, values, scale=scale, mask=mask, is_causal=is_causal)
-    num_rows = queries.shape[2]
-    if num_rows < MIN_ROWS and not is_causal:
-        queries = queries.repeat(1, 1, MIN_ROWS, 1)
-        if mask is not None:
-            mask = mask.expand(-1, -1, MIN_ROWS, -1)
-    output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        queries, keys, values, 0.0, is_causal, attn_mask=mask, scale=scale
-    )
-    return Attended(output[:, :, :num_rows], logsumexp[:, :, :num_rows])
+    if queries.shape[2] > 1 or is_causal:
+        return Attended(*kernel(queries, keys, values, 0.0, is_causal, attn_mask=mask, scale=scale))
+    # a single row is another product inside the kernel, with other roundings
+    two_rows = queries.repeat(1, 1, 2, 1)
+    output, logsumexp = kernel(two_rows, keys, values, 0.0, attn_mask=mask, scale=scale)
+    return Attended(output[:, :, :1], logsumexp[:, :, :1])
 
 
-def has_kernel(device: torch.device) -> bool:
-    """Whether this torch has the kernel for this device. It is internal, and may go."""
-    name = "_scaled_dot_product_flash_attention_for_cpu"
-    return device.type == "cpu" and hasattr(torch.ops.aten, name)
+@cache
+def cpu_kernel() -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """Torch's operator, if this torch has it: it is internal, and may go."""
+    packet = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+    return None if packet is None else packet.default
 
 
 def plain_attention(
