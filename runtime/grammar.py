@@ -1,4 +1,4 @@
-"""The contract between the engine and whatever constrains a reply (``guided.py``)."""
+"""The contract between the engine and whatever constrains a reply (``guided/``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class TokenMatcher(Protocol):
     """Follows one reply through its grammar. Used by one thread at a time."""
 
     def mask(self) -> torch.Tensor | None:
-        """bool [V], true where the next token is allowed; None: every token is.
+        """Bool [V], true where the next token is allowed; None: every token is.
 
         Tokens that end the turn are allowed exactly where the grammar may end.
         """

@@ -14,8 +14,8 @@ from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.models import load_model
 from rnj_agent.runtime.outputs import TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams
-from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from rnj_agent.runtime.tokenizer import Tokenizer
+from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 
 BLOCK_SIZE = 16
 OPTIONS = EngineOptions(

@@ -171,47 +171,69 @@ def test_an_aborted_sequence_frees_its_blocks_at_once(engine: Engine) -> None:
     assert engine.step() == []
 
 
-def test_ten_thousand_random_operations(checkpoint_path: Path, alone: Engine) -> None:
-    """Add, abort and step in any order, in a pool that is always short of blocks."""
-    rng = random.Random(0)
-    options = with_options(max_model_len=128, max_num_seqs=5, prefill_chunk=64)
-    engine = small_engine(checkpoint_path, options=options, num_blocks=13)
-    truth: dict[tuple[int, int], list[int]] = {}
-    live: dict[TokenSequence, tuple[int, int]] = {}
-    outputs: dict[TokenSequence, list[int]] = {}
+class RandomUser:
+    """Adds, aborts and reads in any order, and knows what each reply must be."""
 
-    def expect(shape: tuple[int, int]) -> list[int]:
-        if shape not in truth:
-            truth[shape] = expected_reply(alone, greedy(prompt(shape[0], seed=shape[1]), 20))
-        return truth[shape]
+    def __init__(self, engine: Engine, alone: Engine) -> None:
+        self.engine = engine
+        self.live: dict[TokenSequence, tuple[int, int]] = {}
+        self._alone = alone
+        self._rng = random.Random(0)
+        self._truth: dict[tuple[int, int], list[int]] = {}
+        self._outputs: dict[TokenSequence, list[int]] = {}
 
-    def check(step_outputs: list[StepOutput]) -> None:
+    def act(self) -> None:
+        draw = self._rng.random()
+        if draw < 0.12 and len(self.live) < 12:
+            self._add()
+        elif draw < 0.15 and self.live:
+            self._abort()
+        else:
+            self.read(self.engine.step())
+
+    def read(self, step_outputs: list[StepOutput]) -> None:
         for sequence, output in step_outputs:
             if isinstance(output, PrefillProgress):
                 continue
             assert isinstance(output, TokenOutput)
-            outputs[sequence].append(output.token_id)
+            self._outputs[sequence].append(output.token_id)
             if output.finish_reason is not None:
-                assert outputs.pop(sequence) == expect(live.pop(sequence))
+                assert self._outputs.pop(sequence) == self._expected(self.live.pop(sequence))
 
+    def _add(self) -> None:
+        shape = self._rng.choice((1, 15, 16, 17, 40, 64, 90)), self._rng.randrange(3)
+        sequence = self.engine.add(_request(shape))
+        self.live[sequence], self._outputs[sequence] = shape, []
+
+    def _abort(self) -> None:
+        sequence = self._rng.choice(tuple(self.live))
+        self.engine.abort(sequence)
+        del self.live[sequence], self._outputs[sequence]
+
+    def _expected(self, shape: tuple[int, int]) -> list[int]:
+        if shape not in self._truth:
+            self._truth[shape] = expected_reply(self._alone, _request(shape))
+        return self._truth[shape]
+
+
+def _request(shape: tuple[int, int]) -> EngineRequest:
+    length, seed = shape
+    return greedy(prompt(length, seed=seed), 20)
+
+
+def test_ten_thousand_random_operations(checkpoint_path: Path, alone: Engine) -> None:
+    """In a pool that is always short of blocks."""
+    options = with_options(max_model_len=128, max_num_seqs=5, prefill_chunk=64)
+    engine = small_engine(checkpoint_path, options=options, num_blocks=13)
+    user = RandomUser(engine, alone)
     for _ in range(NUM_OPERATIONS):
-        match rng.random():
-            case draw if draw < 0.12 and len(live) < 12:
-                shape = rng.choice((1, 15, 16, 17, 40, 64, 90)), rng.randrange(3)
-                sequence = engine.add(greedy(prompt(shape[0], seed=shape[1]), 20))
-                live[sequence], outputs[sequence] = shape, []
-            case draw if draw < 0.15 and live:
-                sequence = rng.choice(tuple(live))
-                engine.abort(sequence)
-                del live[sequence], outputs[sequence]
-            case _:
-                check(engine.step())
+        user.act()
         gauges = engine.gauges
         assert gauges.num_used_blocks + gauges.num_cached_blocks <= gauges.num_blocks
-        assert gauges.num_running + gauges.num_waiting == len(live)
+        assert gauges.num_running + gauges.num_waiting == len(user.live)
     while engine.has_work:
-        check(engine.step())
-    assert not live
+        user.read(engine.step())
+    assert not user.live
     assert engine.gauges.num_used_blocks == 0
     assert engine.counters.num_preemptions > 0
     assert engine.counters.num_evicted_blocks > 0
