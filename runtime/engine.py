@@ -271,7 +271,7 @@ class Engine:
 def context_length_exceeded(
     num_prompt_tokens: int, max_model_len: int, *, at_least: bool = False
 ) -> RequestError:
-    """With the numbers. OpenAI's clients know it by its code, litellm by "maximum context length is"."""
+    """With the numbers. OpenAI's clients know it by its code, litellm by the word "maximum"."""
     return RequestError(
         f"The prompt has {'at least ' if at_least else ''}{num_prompt_tokens} tokens; this "
         f"model's maximum context length is {max_model_len} tokens, prompt and reply together.",
