@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -15,6 +14,7 @@ import uvicorn
 
 from rnj_agent.runtime.loading import LoadOptions, load
 from rnj_agent.runtime.server.app import build_app
+from rnj_agent.runtime.server.listener import listening_on_port
 from rnj_agent.runtime.server.service import ServedModel, Service
 from rnj_agent.runtime.worker import DEFAULT_MAX_QUEUE
 
@@ -46,7 +46,7 @@ def serving(
     service: Service, *, api_key: str | None = API_KEY
 ) -> Generator[LiveServer, None, None]:
     """Serve until the block is left; the port is any free one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening_on_port("127.0.0.1", 0) as listener:
         app = build_app(service, api_key=api_key)
         config = uvicorn.Config(
             app, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=2
