@@ -15,8 +15,12 @@ from torch import Tensor
 KVDtype: TypeAlias = Literal["auto", "bf16", "fp8", "int8"]
 """How keys and values are kept: "auto" is the model's compute dtype."""
 
-SCALE_DTYPE = torch.float32
+SCALE_DTYPE = torch.bfloat16
 INT8_MAX = 127.0
+FP8_BITS_IN_BFLOAT16 = -30736
+"""0x87F0: sign, the low 4 bits of the exponent, the high 3 of the mantissa."""
+FP8_TO_BFLOAT16_BIAS = 2.0**120
+"""The exponents' biases are 7 and 127."""
 
 
 class KVBuffer(Protocol):
@@ -128,7 +132,8 @@ class QuantizedBuffer:
         return self.data.nbytes + self.scales.nbytes
 
     def _widen(self, data: Tensor, scales: Tensor) -> Tensor:
-        return data.to(self.dtype).mul_(scales)
+        # in one dtype: a product of two takes twice as long
+        return widen(data, self.dtype).mul_(scales.to(self.dtype))
 
 
 def quantize_rows(rows: Tensor, stored: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -139,15 +144,29 @@ def quantize_rows(rows: Tensor, stored: torch.dtype) -> tuple[Tensor, Tensor]:
         stored: torch.int8 or torch.float8_e4m3fn.
 
     Returns:
-        ``stored`` [..., D], and float32 scales [..., 1].
+        ``stored`` [..., D], and bfloat16 scales [..., 1].
     """
     largest = INT8_MAX if stored == torch.int8 else torch.finfo(stored).max
     wide = rows.float()
     # a row of zeros must not divide by zero
     smallest = torch.finfo(torch.float32).tiny * largest
     scales = wide.abs().amax(dim=-1, keepdim=True).clamp_(min=smallest) / largest
+    # rounded before it divides, so that the rounding costs no accuracy
+    scales = scales.to(SCALE_DTYPE)
     scaled = (wide / scales).clamp_(-largest, largest)
     return (scaled.round_() if stored == torch.int8 else scaled).to(stored), scales
+
+
+def widen(data: Tensor, dtype: torch.dtype) -> Tensor:
+    """From 8 bits to ``dtype``, exactly. NaN is not kept: a cache that holds one is lost anyway.
+
+    On a CPU, torch converts float8 one number at a time, ten times slower than shifting bits.
+    """
+    if data.dtype != torch.float8_e4m3fn or dtype != torch.bfloat16 or not data.is_cpu:
+        return data.to(dtype)
+    bits = data.view(torch.int8).to(torch.int16)
+    bits.bitwise_left_shift_(4).bitwise_and_(FP8_BITS_IN_BFLOAT16)
+    return bits.view(torch.bfloat16).mul_(FP8_TO_BFLOAT16_BIAS)
 
 
 def lazy_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
