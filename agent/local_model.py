@@ -82,7 +82,11 @@ class LocalModel:
         if attempt == 0 and self._num_restarts < MAX_RESTARTS:
             return
         server = self._connection.server
-        how = "twice at the same request" if attempt else f"{MAX_RESTARTS + 1} times"
+        how = (
+            "twice at the same request"
+            if attempt
+            else f"in {MAX_RESTARTS + 1} of this session's replies"
+        )
         raise ModelUnavailableError(
             f"The local server for {server.model} ended {how}.",
             hint=f"its log: {server.log_path}; where memory ran out, set model.context_window "

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ from tests.runtime.tiny_checkpoint import write_noise_checkpoint
 
 TASK = Task(session_id="s", text="hi", system_prompt="be brief", user_message="hi", cwd="/repo")
 SESSION = "20260102-030405-abcdef"
-REQUEST = ModelRequest(messages=(UserMessage(content="hi"),), tools=(), max_tokens=200)
+REQUEST = ModelRequest(messages=(UserMessage(content="hi"),), tools=(), max_tokens=120)
+SHORT_REQUEST = replace(REQUEST, max_tokens=8)
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenera
     monkeypatch.setenv("RNJ_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RNJ_STATE", str(tmp_path / "state"))
     model = write_noise_checkpoint(tmp_path / "noise.gguf", context=8192)
-    yield Config(model=ModelSettings(name=str(model), max_tokens=200, context_window=8192))
+    yield Config(model=ModelSettings(name=str(model), max_tokens=120, context_window=8192))
     await stop_server(str(model))
 
 
@@ -82,7 +84,7 @@ def is_log_of_a_loaded_server(path: Path) -> bool:
 async def test_a_reply_that_was_cut_begins_anew_and_is_the_same(config: Config) -> None:
     async with open_model(config, say=print) as model:
         expected = await whole_reply(model)
-        chunks = await collect(model.stream(REQUEST), killing_at(5))
+        chunks = await collect(model.stream(REQUEST), killing_at(2))
     (restart,) = [chunk for chunk in chunks if isinstance(chunk, RestartChunk)]
     index = chunks.index(restart)
     assert expected.startswith(text_of(chunks[:index]))
@@ -119,22 +121,22 @@ async def test_a_run_outlives_its_server(config: Config, tmp_path: Path) -> None
 async def test_a_server_that_ended_between_two_steps_is_no_fault_of_the_request(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnj_agent.agent.local_model.MAX_RESTARTS", 1)
+    monkeypatch.setattr("rnj_agent.agent.local_model.MAX_RESTARTS", 0)
     async with open_model(config, say=print) as model:
-        expected = await whole_reply(model)
         for _ in range(2):
             kill_server()
-            chunks = await collect(model.stream(REQUEST), lambda _: None)
+            chunks = await collect(model.stream(SHORT_REQUEST), lambda _: None)
             assert isinstance(chunks[0], RestartChunk)
             assert "since the last step" in chunks[0].reason
-            assert text_of(chunks) == expected
-            assert await model.count_tokens(REQUEST.messages, ()) > 0
+            assert text_of(chunks)
+        kill_server()
+        assert await model.count_tokens(REQUEST.messages, ()) > 0
 
 
 async def test_a_request_that_kills_its_server_twice_is_given_up(config: Config) -> None:
     async with open_model(config, say=print) as model:
         with pytest.raises(ModelUnavailableError, match="twice at the same request") as caught:
-            await collect(model.stream(REQUEST), killing_at(3, 9))
+            await collect(model.stream(REQUEST), killing_at(2, 6))
     log = caught.value.hint.removeprefix("its log: ").partition(";")[0]
     assert is_log_of_a_loaded_server(Path(log))
 
@@ -142,10 +144,9 @@ async def test_a_request_that_kills_its_server_twice_is_given_up(config: Config)
 async def test_servers_that_die_again_and_again_end_the_run(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnj_agent.agent.local_model.MAX_RESTARTS", 1)
+    monkeypatch.setattr("rnj_agent.agent.local_model.MAX_RESTARTS", 0)
     async with open_model(config, say=print) as model:
-        await collect(model.stream(REQUEST), killing_at(2))
-        with pytest.raises(ModelUnavailableError, match="2 times"):
+        with pytest.raises(ModelUnavailableError, match="in 1 of"):
             await collect(model.stream(REQUEST), killing_at(2))
 
 
