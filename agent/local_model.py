@@ -6,6 +6,7 @@ servers is ``local_server``, what is worth sending twice to a server that lives 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -100,5 +101,6 @@ class LocalModel:
         )
 
     async def _reattach(self) -> None:
+        await asyncio.sleep(0)  # the person reads why before what is done about it
         await self._connection.model.aclose()
         self._connection = await self._attach()
