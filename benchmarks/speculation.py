@@ -90,6 +90,8 @@ class Subject:
         self.without, self.speculating = (
             self._engine(model, speculation=speculation) for speculation in (False, True)
         )
+        self.without.warm_up()
+        self.speculating.warm_up()
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         text = self.template.render([{"role": "user", "content": prompt.prompt}])

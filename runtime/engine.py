@@ -30,6 +30,7 @@ from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
 from rnj_agent.runtime.speculation import SequenceDrafts
 from rnj_agent.runtime.speculative import SpeculationPolicy
 from rnj_agent.runtime.stats import EngineCounters, EngineGauges
+from rnj_agent.runtime.warm_up import time_passes
 
 
 class CausalLM(Protocol):
@@ -104,6 +105,20 @@ class Engine:
             num_used_blocks=self._kv_cache.num_used_blocks,
             num_cached_blocks=self._kv_cache.num_cached_blocks,
         )
+
+    def warm_up(self) -> None:
+        """Run the first passes, before any request, and learn from them what guesses cost.
+
+        Raises:
+            EngineError: a pass failed; so would every other.
+        """
+        assert not self.has_work
+        try:
+            seconds = time_passes(self._pass, self._kv_cache, max_rows=self.max_model_len)
+        except RuntimeError as exc:
+            raise EngineError(f"The first forward pass failed: {exc}") from exc
+        if self._policy is not None:
+            self._policy.calibrate(seconds)
 
     def check_fits(self, num_prompt_tokens: int) -> None:
         """A prompt must leave room for one token of reply.
@@ -185,11 +200,11 @@ class Engine:
             first = rows.sequence.num_computed_tokens
             token_ids += rows.sequence.token_ids[first : first + rows.num_tokens]
             token_ids += rows.draft_ids
-        batch = ForwardBatch(
-            input_ids=torch.tensor(token_ids),
-            sequences=tuple(_sequence_rows(rows) for rows in scheduled),
-        )
         self.counters.num_forward_passes += 1
+        return self._pass(token_ids, [_sequence_rows(rows) for rows in scheduled])
+
+    def _pass(self, token_ids: Sequence[int], sequences: Sequence[SequenceRows]) -> torch.Tensor:
+        batch = ForwardBatch(input_ids=torch.tensor(token_ids), sequences=tuple(sequences))
         with torch.inference_mode():
             return self._model.forward(batch, self._storage)
 

@@ -102,9 +102,11 @@ def load(
         checkpoint, dtype=dtype, quant=quant, device=options.device, progress=progress
     )
     checkpoint.close()
+    engine = _engine(model, tokenizer, budget, options)
+    engine.warm_up()
     return LoadedModel(
         path=path,
-        engine=_engine(model, tokenizer, budget, options),
+        engine=engine,
         tokenizer=tokenizer,
         chat_template=chat_template,
         vocab_size=model.config.vocab_size,

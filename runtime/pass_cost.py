@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
+from collections.abc import Mapping
 
 PRIOR_PER_ROW = 0.1
 """Relative cost of each further row until it is measured: a pass mostly reads weights."""
@@ -26,6 +27,15 @@ class PassCost:
         self._previous: tuple[int, float] | None = None
         """Rows and seconds of the last pass."""
         self._logarithms: dict[int, deque[float]] = {}
+
+    def calibrate(self, seconds: Mapping[int, float]) -> None:
+        """Take measured passes, seconds by number of rows, instead of the prior."""
+        base_s = max(seconds[1], MIN_SECONDS)
+        self._logarithms = {
+            num_rows: deque([math.log(max(pass_s, MIN_SECONDS) / base_s)], maxlen=NUM_COMPARISONS)
+            for num_rows, pass_s in seconds.items()
+            if num_rows > 1
+        }
 
     def observe(self, num_rows: int, seconds: float) -> None:
         """A pass of ``num_rows`` rows in all, of however many sequences, took so long."""

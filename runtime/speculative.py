@@ -22,7 +22,7 @@ Not here: where guesses come from (``prompt_lookup.py``), costs (``pass_cost.py`
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rnj_agent.runtime.pass_cost import PassCost
@@ -32,6 +32,9 @@ WIDTHS = (1, 2, 4, 8)
 """Rows of a sequence in a pass, its newest token included: few, so that each can be prepared."""
 MIN_GAIN = 1.02
 """A verify pass must promise this much, for what its measured cost does not show."""
+MIN_GAIN_BESIDE_OTHERS = 1.2
+"""Likewise beside other sequences, whose tokens would wait: rows were measured for one sequence with
+a short context, and their guesses are right or wrong on their own."""
 PROBE_SHARE = 0.005
 """Of the time, at most, for passes that try whether guesses pay again."""
 
@@ -147,9 +150,14 @@ class SpeculationPolicy:
             for width in widths[1:]
         }
         best = max(speeds, key=speeds.__getitem__)
-        if speeds[best] >= alone * MIN_GAIN or self._may_probe(best, state, num_other_rows):
+        min_gain = MIN_GAIN_BESIDE_OTHERS if num_other_rows else MIN_GAIN
+        if speeds[best] >= alone * min_gain or self._may_probe(best, state, num_other_rows):
             return best
         return 1
+
+    def calibrate(self, seconds: Mapping[int, float]) -> None:
+        """Begin with measured costs: seconds of a pass by its number of rows, 1 among them."""
+        self._cost.calibrate(seconds)
 
     def observe_pass(self, num_rows: int, seconds: float) -> None:
         """A pass without prefill took so long; sampling its rows is better included."""

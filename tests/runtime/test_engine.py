@@ -199,3 +199,15 @@ def test_each_output_counts_its_own_tokens(engine: Engine) -> None:
     outputs: list[TokenOutput] = reply(engine, prompt(10), GREEDY)
     counted = [output.usage.num_completion_tokens for output in outputs]
     assert counted == list(range(1, len(outputs) + 1))
+
+
+def test_warming_up_leaves_nothing_behind(checkpoint_path: Path, engine: Engine) -> None:
+    warm = small_engine(checkpoint_path, options=with_options(speculation=True))
+    warm.warm_up()
+    assert warm.gauges.num_used_blocks == warm.gauges.num_cached_blocks == 0
+    engine.reset()
+    expected = token_ids(reply(engine, prompt(30), GREEDY))
+    assert token_ids(reply(warm, prompt(30), GREEDY)) == expected
+    _FailsOnce.fails_next = True
+    with pytest.raises(EngineError, match="can't allocate memory"):
+        small_engine(checkpoint_path, wrap=_FailsOnce).warm_up()

@@ -61,3 +61,15 @@ def test_every_number_of_rows_has_a_cost_above_zero(
     for rows, seconds in passes:
         cost.observe(rows, seconds)
     assert cost.relative(num_rows) > 0
+
+
+def test_measured_costs_count_from_the_start_and_are_learned_further() -> None:
+    cost = PassCost()
+    cost.calibrate({1: 0.2, 2: 0.2, 4: 0.24, 8: 0.5, 16: 0.7})
+    assert cost.relative(4) == pytest.approx(1.2)
+    assert cost.relative(6) == pytest.approx((1.2 + 2.5) / 2)
+    assert cost.relative(20) > cost.relative(16)
+    for _ in range(9):
+        cost.observe(1, 0.2)
+        cost.observe(4, 0.4)
+    assert cost.relative(4) == pytest.approx(2.0, rel=0.02)
