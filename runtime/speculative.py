@@ -33,8 +33,8 @@ WIDTHS = (1, 2, 4, 8)
 MIN_GAIN = 1.02
 """A verify pass must promise this much, for what its measured cost does not show."""
 MIN_GAIN_BESIDE_OTHERS = 1.2
-"""Likewise beside other sequences, whose tokens would wait: rows were measured for one sequence with
-a short context, and their guesses are right or wrong on their own."""
+"""Likewise beside other sequences, whose tokens would wait: what rows cost was measured for one
+sequence with a short context."""
 PROBE_SHARE = 0.005
 """Of the time, at most, for passes that try whether guesses pay again."""
 
