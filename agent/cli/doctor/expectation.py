@@ -40,9 +40,9 @@ DEFAULT_MODEL: Final = ModelCost(
 """Counted from the file's shapes; a test compares them with the file."""
 
 _LOW_SHARE, _HIGH_SHARE = 0.22, 0.35
-"""Of the read bandwidth that decoding reaches. An assumption from one machine, two cores with AVX-512
-and int8 weights: 5.6 tokens/s and, on another occasion, 31 GB/s make 0.28. ``rnj-agent bench
-runtime`` measures the share itself."""
+"""Of the read bandwidth that decoding reaches. An assumption from one machine (two cores, AVX-512,
+int8 weights): 5.6 tokens/s and, on another occasion, 31 GB/s make 0.28. ``rnj-agent bench runtime``
+measures the share itself."""
 
 
 def check_expectation() -> list[Check]:
