@@ -1,10 +1,14 @@
-"""What holds for every test: the signals of an ordinary terminal."""
+"""What holds for every test: calm threads, and the signals of an ordinary terminal."""
 
 from __future__ import annotations
 
 import signal
 
 import pytest
+
+from rnj_agent.runtime.machine import calm_worker_threads
+
+calm_worker_threads()  # before torch: tests then take twice as long beside other work, not forever
 
 
 @pytest.fixture(scope="session", autouse=True)
