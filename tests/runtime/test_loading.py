@@ -46,7 +46,8 @@ def test_the_options_reach_the_engine(tmp_path: Path) -> None:
         context=300, kv_memory_gib=kv_memory_gib, kv_dtype="int8", speculation=False, max_num_seqs=3
     )
     loaded = load(path, options=options)
-    assert loaded.kv_bytes_per_token == 2 * 2 * 2 * (16 + 4)  # layers, k + v, heads, size + scale
+    # layers, keys and values, heads, int8 values and a bfloat16 scale
+    assert loaded.kv_bytes_per_token == 2 * 2 * 2 * (16 + 2)
     assert "(int8), 300 tokens of context" in loaded.summary
     engine = loaded.engine
     assert engine.gauges.num_blocks == 512 * 1024 // (64 * loaded.kv_bytes_per_token)
