@@ -116,9 +116,9 @@ class Scheduler:
             if sequence.cached is None:  # preempted for one before it
                 continue
             draft_ids = () if is_mixed else self._draft(sequence, num_other_rows=num_rows - 1)
-            if draft_ids and not self._has_room(sequence, 1 + len(draft_ids)):
-                draft_ids = ()
-            if self._reserve(sequence, 1 + len(draft_ids)):
+            if draft_ids and not sequence.cached.reserve(1 + len(draft_ids)):
+                draft_ids = ()  # guesses are not worth a preemption
+            if draft_ids or self._reserve(sequence, 1):
                 num_rows += len(draft_ids)
                 rows = ScheduledRows(sequence=sequence, num_tokens=1, draft_ids=draft_ids)
                 scheduled.append(rows)
@@ -179,11 +179,6 @@ class Scheduler:
             if victim is sequence:
                 return False
         return True
-
-    def _has_room(self, sequence: TokenSequence, num_tokens: int) -> bool:
-        """Without a preemption: guesses are not worth one."""
-        assert sequence.cached is not None
-        return sequence.cached.reserve(num_tokens)
 
     def _preempt(self, victim: TokenSequence) -> None:
         assert len(self.running) > 1, "the pool holds a window, so one sequence alone always fits"

@@ -7,20 +7,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rnj_agent.runtime.completion import CompletionRequest
 from rnj_agent.runtime.errors import RequestError, RnjRuntimeError
 from rnj_agent.runtime.generation_config import read_generation_config
 from rnj_agent.runtime.guided.compiler import GrammarCompiler
 from rnj_agent.runtime.loading import LoadedModel
-from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.server.metrics import ServerMetrics
 from rnj_agent.runtime.server.middleware import Activity
 from rnj_agent.runtime.server.prompts import Prompts
 from rnj_agent.runtime.worker import DEFAULT_MAX_QUEUE, Worker
-
-WARM_UP = CompletionRequest(
-    prompt_ids=(0, 0, 0, 0), params=SamplingParams(max_tokens=2, ignore_eos=True)
-)
 
 
 class ModelLoadingError(RnjRuntimeError):
@@ -51,16 +45,13 @@ class ServedModel:
         self.worker = Worker(loaded.engine, loaded.tokenizer, max_queue=max_queue)
 
     async def warm_up(self) -> None:
-        """Pay now for what would delay the first reply: buffers, kernels, the grammars' tree.
+        """Pay now for the grammars' tree; first passes were paid for when the model was loaded.
 
         Raises:
-            RnjRuntimeError: the first pass failed; so would every other.
+            TokenizerError: no token ends a turn, so no grammar can.
         """
         if self.grammars is not None:
             await asyncio.to_thread(self.grammars.prepare)
-        generation = self.worker.submit(WARM_UP)
-        async for _ in generation.outputs():
-            pass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +65,7 @@ class Service:
     progress: float = 0.0
     """Of loading the weights, 0 to 1."""
     is_warming_up: bool = False
-    """The weights are there; the first pass runs."""
+    """The weights are there; the grammars' tree is built."""
     created: int = field(default_factory=lambda: int(time.time()))
     """Unix seconds: since when it is served."""
     activity: Activity = field(default_factory=Activity)
