@@ -1,0 +1,1 @@
+"""Kernels of our own, each with a plain PyTorch twin."""
