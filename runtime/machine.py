@@ -5,6 +5,7 @@ Linux tells through /proc, /sys and cgroups; elsewhere the portable answers are 
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from pathlib import Path
@@ -42,6 +43,18 @@ def resident_memory_bytes(pid: int | None = None) -> int:
     """Resident memory of a process now, 0 where the system does not tell."""
     statm = _read(Path(f"/proc/{pid or os.getpid()}/statm"))
     return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm else 0
+
+
+def return_freed_memory() -> None:
+    """Give the system back what was freed; without effect where the C library is not glibc.
+
+    glibc keeps freed pages that lie between used ones, in heaps of each thread. Activations differ
+    in size from pass to pass, so these holes add up: a server with 306 MiB in use held 204 MiB of
+    them after eight minutes of mixed requests (``mallinfo2``; SmolLM2-135M, three clients).
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _siblings(cpu: int) -> str:

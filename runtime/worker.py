@@ -12,12 +12,14 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from rnj_agent.runtime.completion import CompletionOutput, CompletionRequest, Reply
 from rnj_agent.runtime.engine import Engine, StepOutput
 from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
+from rnj_agent.runtime.machine import return_freed_memory
 from rnj_agent.runtime.outputs import PrefillProgress
 from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
 from rnj_agent.runtime.stats import EngineCounters, EngineGauges
@@ -25,6 +27,8 @@ from rnj_agent.runtime.tokenizer import Tokenizer
 
 DEFAULT_MAX_QUEUE = 64
 """Replies that may wait for a place in the engine."""
+RETURN_MEMORY_EVERY_S = 30.0
+"""It takes some 10 ms, and the pages that are used again must be made again."""
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +123,7 @@ class Worker:
         """Requests that run or wait, with the number of replies of each."""
         self._lock = threading.Lock()
         self._closed = False
+        self._memory_returned_s = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
@@ -172,6 +177,7 @@ class Worker:
     def _work(self) -> None:
         while self._take_requests():
             self._drop_cancelled()
+            self._return_memory()
             try:
                 for output in self._engine.step():
                     self._deliver(output)
@@ -179,10 +185,19 @@ class Worker:
                 logger.exception("The engine failed in a way that is our fault")
                 self._fail_all(EngineError(f"Internal error: {type(exc).__name__}: {exc}"))
 
+    def _return_memory(self) -> None:
+        if time.monotonic() - self._memory_returned_s >= RETURN_MEMORY_EVERY_S:
+            return_freed_memory()
+            self._memory_returned_s = time.monotonic()
+
     def _take_requests(self) -> bool:
         """All that came in; waits if there is nothing else to do. False: it is time to end."""
         while not self._inbox.empty() or not self._engine.has_work:
-            generation = self._inbox.get()
+            try:
+                generation = self._inbox.get(timeout=RETURN_MEMORY_EVERY_S)
+            except queue.Empty:
+                self._return_memory()
+                continue
             if generation is None:
                 self._drop_cancelled()
                 return False
