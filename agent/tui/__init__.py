@@ -1,0 +1,1 @@
+"""The full-screen app: a fold over events, in Textual."""

@@ -1,0 +1,111 @@
+"""The facts of the status line, as a fold over events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from rnj_agent.agent.events import (
+    ContextCompacted,
+    Event,
+    ReasoningDelta,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallStarted,
+    UsageUpdated,
+    VerificationFinished,
+    VerificationStarted,
+)
+
+Activity: TypeAlias = Literal["idle", "reading", "writing", "running", "testing"]
+"""What is being waited for: the model reads the prompt, writes; a command or the tests run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    session_id: str = ""
+    model: str = ""
+    sandbox: str = ""
+    context_window: int = 0
+    """Tokens."""
+    num_context_tokens: int = 0
+    """That the next prompt is known to hold."""
+    exact: bool = True
+    """Whether that count is the tokenizer's, not an estimate."""
+    num_prompt_tokens: int = 0
+    """Of all model calls of this session."""
+    num_cached_tokens: int = 0
+    tokens_per_s: float = 0.0
+    """Of the last reply."""
+    step: int = 0
+    num_pieces: int = 0
+    """Deltas of the reply that is being written."""
+    activity: Activity = "idle"
+    is_running: bool = False
+    """Between RunStarted and RunFinished."""
+
+    @property
+    def cached_share(self) -> float:
+        """Of all prompt tokens, how many did not have to be computed again."""
+        return self.num_cached_tokens / self.num_prompt_tokens if self.num_prompt_tokens else 0.0
+
+
+def status_after(status: Status, event: Event) -> Status:
+    """The status once ``event`` has happened."""
+    match event:
+        case RunStarted():
+            return replace(
+                status,
+                session_id=event.session_id,
+                model=event.model,
+                sandbox=event.sandbox,
+                context_window=event.context_window,
+                step=0,
+                is_running=True,
+            )
+        case StepStarted():
+            return replace(
+                status,
+                step=event.step,
+                num_context_tokens=event.num_prompt_tokens,
+                exact=event.exact,
+                num_pieces=0,
+                activity="reading",
+            )
+        case TextDelta() | ReasoningDelta():
+            return replace(status, activity="writing", num_pieces=status.num_pieces + 1)
+        case UsageUpdated():
+            return _counted(status, event)
+        case ContextCompacted():
+            return replace(status, num_context_tokens=event.num_tokens_after)
+        case _:
+            return _acted(status, event)
+
+
+def _counted(status: Status, event: UsageUpdated) -> Status:
+    return replace(
+        status,
+        num_context_tokens=event.num_prompt_tokens + event.num_completion_tokens,
+        exact=event.exact,
+        num_prompt_tokens=status.num_prompt_tokens + event.num_prompt_tokens,
+        num_cached_tokens=status.num_cached_tokens + event.num_cached_tokens,
+        tokens_per_s=event.tokens_per_s,
+    )
+
+
+def _acted(status: Status, event: Event) -> Status:
+    match event:
+        case ToolCallStarted():
+            return replace(status, activity="running")
+        case VerificationStarted():
+            return replace(status, activity="testing")
+        case ToolCallFinished() | VerificationFinished() | StepFinished():
+            return replace(status, activity="idle")
+        case RunFinished():
+            return replace(status, activity="idle", is_running=False)
+        case _:
+            return status

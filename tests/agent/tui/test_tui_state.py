@@ -1,0 +1,109 @@
+"""The fold from events to blocks and status."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnj_agent.agent.events import Event, TextDelta, ToolOutputDelta
+from rnj_agent.agent.scripted_model import says
+from rnj_agent.agent.tui.blocks import (
+    CallBlock,
+    EndBlock,
+    ReplyBlock,
+    StartBlock,
+    ToldBlock,
+    UserBlock,
+    VerificationBlock,
+)
+from rnj_agent.agent.tui.output import Output
+from rnj_agent.agent.tui.state import Conversation
+from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
+from tests.agent.loop_runs import SUBMIT, bash, make_loop, run
+from tests.agent.test_render import RUN
+from tests.agent.tui.event_streams import EVENTS
+
+
+def folded(events: list[Event]) -> Conversation:
+    conversation = Conversation()
+    for event in events:
+        conversation.apply(event)
+    return conversation
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(EVENTS, max_size=30))
+def test_any_prefix_of_any_stream_folds_and_changes_are_told(events: list[Event]) -> None:
+    conversation = Conversation()
+    seen: list[object] = []
+    for event in events:
+        conversation.apply(event)
+        first = conversation.take_changes()
+        assert conversation.blocks[:first] == seen[:first]
+        seen = list(conversation.blocks)
+    assert conversation.blocks == folded(events).blocks
+    assert conversation.status == folded(events).status
+
+
+async def test_a_run_of_the_loop_becomes_the_blocks_that_a_person_expects() -> None:
+    turns = [f"I look. {bash('cat a')}", f"Fixed.\n{SUBMIT}"]
+    sandbox = FakeSandbox(default=FakeReply(pattern="", output="x = 1\n"))
+    conversation = folded(await run(make_loop(turns, sandbox=sandbox)))
+    kinds = [type(block) for block in conversation.blocks]
+    assert kinds == [StartBlock, UserBlock, ReplyBlock, CallBlock, ReplyBlock, CallBlock, EndBlock]
+    _, asked, said, call, *_ = conversation.blocks
+    assert asked == UserBlock(text="fix it")
+    assert said == ReplyBlock(text="I look.", done=True)
+    assert isinstance(call, CallBlock)
+    assert call.output.text == "x = 1\n"
+    assert (call.done, call.exit_code) == (True, 0)
+    assert conversation.patch
+    assert not conversation.status.is_running
+    assert conversation.status.step == 2
+
+
+async def test_a_correction_is_shown_as_told_by_the_loop() -> None:
+    conversation = folded(await run(make_loop(["I am lost.", SUBMIT])))
+    (told,) = [block for block in conversation.blocks if isinstance(block, ToldBlock)]
+    assert "tool" in told.text
+
+
+async def test_a_call_written_as_a_code_block_is_shown_once() -> None:
+    turns = [says("THOUGHT: look.\n\n```bash\nls -la\n```"), SUBMIT]
+    conversation = folded(await run(make_loop(turns)))
+    said = next(block for block in conversation.blocks if isinstance(block, ReplyBlock))
+    assert said.text == "THOUGHT: look."
+
+
+def test_verification_and_usage_reach_block_and_status() -> None:
+    conversation = folded(RUN)
+    (test,) = [block for block in conversation.blocks if isinstance(block, VerificationBlock)]
+    assert (test.done, test.passed, test.exit_code) == (True, False, 1)
+    assert conversation.status.cached_share == 1000 / 1234
+    assert conversation.status.num_context_tokens == 4000  # after the compaction
+
+
+def test_a_streamed_reply_is_one_block_and_one_change() -> None:
+    conversation = folded(RUN[:1])
+    conversation.take_changes()
+    for piece in "some words":
+        conversation.apply(TextDelta(text=piece))
+    assert conversation.blocks[-1] == ReplyBlock(text="some words")
+    assert conversation.take_changes() == 2
+
+
+@given(st.lists(st.integers(0, 90_000), max_size=20))
+def test_a_flood_keeps_head_and_tail_and_counts_the_rest(sizes: list[int]) -> None:
+    output, whole = Output(), ""
+    for number, size in enumerate(sizes):
+        text = chr(65 + number) * size
+        output, whole = output.plus(text), whole + text
+    assert output.num_chars == len(whole)
+    assert len(output.head) + len(output.tail) <= 700_000
+    assert whole.startswith(output.head)
+    assert whole.endswith(output.tail)
+    assert whole.endswith(output.last_chars(100))
+
+
+def test_output_of_an_unknown_call_is_nothing() -> None:
+    assert folded([ToolOutputDelta(call_id="?", text="x")]).blocks == []
