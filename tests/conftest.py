@@ -1,4 +1,4 @@
-"""What holds for every test: calm threads, and the signals of an ordinary terminal."""
+"""What holds for every test: calm threads, a terminal's signals, and no GPU tests without a GPU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ import pytest
 from rnj_agent.runtime.machine import calm_worker_threads
 
 calm_worker_threads()  # before torch: tests then take twice as long beside other work, not forever
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``gpu`` where no GPU is; torch is only asked where something is."""
+    marked = [item for item in items if item.get_closest_marker("gpu") is not None]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        reason = "no CUDA device: run `make gpu` on a machine that has one"
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)
