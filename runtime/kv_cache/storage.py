@@ -1,7 +1,8 @@
 """Keys and values of all cached tokens: one pair of buffers a layer, cut into blocks of slots.
 
 A slot holds one token: block b is the slots [b * block_size, (b + 1) * block_size). Which sequence
-owns which block is not known here; ``ForwardBatch`` names the slots of each pass.
+owns which block is not known here; ``ForwardBatch`` names the slots of each pass. Behind the blocks
+lies one that no sequence owns: rows that only fill up a pass (``DeviceBatch``) write there.
 
 K key/value heads, D head size, T tokens. Buffers are head-major, [K, num_slots, D], so that blocks
 that lie side by side are one matrix for every head, and are read without a copy.
@@ -69,8 +70,13 @@ class KVStorage:
         self.values = [new_buffer() for _ in layers]
 
     @property
+    def spare_block(self) -> int:
+        """Behind the last of ``num_blocks``: nobody's, for what padding rows write."""
+        return self.num_blocks
+
+    @property
     def size_bytes(self) -> int:
-        """When every block has been written."""
+        """When every block has been written, the spare one too."""
         return sum(buffer.size_bytes for buffer in (*self.keys, *self.values))
 
     def write(self, layer: int, slots: Tensor | slice, keys: Tensor, values: Tensor) -> None:
@@ -105,7 +111,8 @@ class KVStorage:
             buffer.copy(src * self.block_size, dst * self.block_size, self.block_size)
 
     def _buffer_factory(self, config: ModelConfig) -> Callable[[], KVBuffer]:
-        shape = (config.num_key_value_heads, self.num_blocks * self.block_size, config.head_dim)
+        num_slots = (self.num_blocks + 1) * self.block_size
+        shape = (config.num_key_value_heads, num_slots, config.head_dim)
         if (quantized := QUANTIZED_DTYPES.get(self.kv_dtype)) is not None:
             return lambda: QuantizedBuffer(
                 shape, dtype=self.dtype, stored=quantized, device=self.device

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rnj_agent.runtime.config import LayerType, ModelConfig
+from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_plan import attention_plan
@@ -46,6 +47,20 @@ class AttentionBackend(Protocol):
         ...
 
 
+class DeviceAttention(Protocol):
+    """Attention whose passes are described by tensors on the device, as CUDA graphs need it."""
+
+    def prepare_device(
+        self, batch: DeviceBatch, storage: KVStorage, layer_type: LayerType
+    ) -> PassAttention:
+        """Plan a pass, once for all layers of the type.
+
+        What it returns reads the new tokens' keys and values from the cache alone, where they were
+        written before: its arguments ``keys`` and ``values`` may be anything.
+        """
+        ...
+
+
 class TorchAttention:
     """Attention by torch's own operators: parts without masks where the model allows it.
 
@@ -62,7 +77,7 @@ class TorchAttention:
         self, batch: ForwardBatch, storage: KVStorage, layer_type: LayerType
     ) -> PassAttention:
         config = self._config
-        window = config.sliding_window if layer_type == "sliding_attention" else None
+        window = window_of(config, layer_type)
         softcap = config.attn_logit_softcapping
         if window or softcap:
             return MaskedAttention(
@@ -75,3 +90,8 @@ class TorchAttention:
             device=self._device,
         )
         return PagedAttention(plan, storage, scale=config.attention_scale)
+
+
+def window_of(config: ModelConfig, layer_type: LayerType) -> int | None:
+    """How many positions, its own included, a token of such a layer sees; None: all before it."""
+    return config.sliding_window if layer_type == "sliding_attention" else None

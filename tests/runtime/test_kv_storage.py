@@ -102,6 +102,13 @@ def test_a_copied_block_is_the_same_in_all_layers(config: ModelConfig, kv_dtype:
         assert getattr(copy, side).any()
 
 
+def test_the_spare_block_lies_behind_the_others(config: ModelConfig) -> None:
+    storage, keys = new_storage(config), some_keys(config, 1)
+    assert storage.spare_block == NUM_BLOCKS
+    storage.write(0, torch.tensor([storage.spare_block * BLOCK_SIZE]), keys, keys)
+    assert not storage.run(0, 0, NUM_BLOCKS * BLOCK_SIZE).keys.any()
+
+
 @pytest.mark.parametrize("kv_dtype", ["fp8", "int8"])
 @pytest.mark.parametrize("row", [0.0, 1e-38, 1e30, -5.0])
 def test_rows_of_any_size_keep_their_value(
@@ -128,7 +135,7 @@ def test_the_stated_size_is_what_is_taken(
         config, num_blocks=NUM_BLOCKS, block_size=BLOCK_SIZE, dtype=dtype, kv_dtype=kv_dtype
     )
     stated = kv_bytes_per_token(config, dtype, kv_dtype)
-    assert storage.size_bytes == stated * NUM_BLOCKS * BLOCK_SIZE
+    assert storage.size_bytes == stated * (NUM_BLOCKS + 1) * BLOCK_SIZE
 
 
 @pytest.mark.skipif(
