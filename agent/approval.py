@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.tools.danger import Grade, Grading, grade_command
 
 Decision: TypeAlias = Literal["allow_once", "allow_always", "reject_once", "reject_always"]
-Approve: TypeAlias = Callable[[ToolCall, Grading], Awaitable[Decision]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no with a word to the model, which it gets as the call's result."""
+
+    told: str
+
+
+Approve: TypeAlias = Callable[[ToolCall, Grading], Awaitable[Decision | Refusal]]
 
 
 async def allow_all(call: ToolCall, grading: Grading) -> Decision:
@@ -24,9 +34,9 @@ def ask_unless_safe(ask: Approve) -> Approve:
     An ``always`` holds for this session and for the very same call; nothing destructive is ever
     allowed always.
     """
-    remembered: dict[tuple[str, str], Decision] = {}
+    remembered: dict[tuple[str, str], Decision | Refusal] = {}
 
-    async def approve(call: ToolCall, grading: Grading) -> Decision:
+    async def approve(call: ToolCall, grading: Grading) -> Decision | Refusal:
         key = (call.name, call.arguments)
         if grading.grade is Grade.SAFE:
             return "allow_once"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from rnj_agent.agent import feedback
-from rnj_agent.agent.approval import Approve, grade_call
+from rnj_agent.agent.approval import Approve, Refusal, grade_call
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.event_stream import EventStream
@@ -65,7 +65,10 @@ class CallRunner:
             self.spent.num_format_errors += 1
             return _error(feedback.unknown_tool(call.name, self.tools)), None
         self.spent.num_format_errors = 0
-        if (await self.approve(call, grade_call(call))).startswith("reject"):
+        decision = await self.approve(call, grade_call(call))
+        if isinstance(decision, Refusal):
+            return _error(decision.told), None
+        if decision.startswith("reject"):
             return _error(feedback.REJECTED), None
         result = await self._use(tool, call)
         if result.submission is None:

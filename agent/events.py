@@ -5,8 +5,15 @@ them. Exactly one RunFinished, always last, also on cancel and error. Every Star
 Finished. Questions are not events: approval is an injected callback.
 
 History from events: ``MessageFinished`` carries each system, user and assistant message,
-``ToolCallFinished.content`` is the tool message that answers its call, and ``ContextCompacted``
-replaces the content of older tool messages.
+``ToolCallFinished.content`` is the tool message that answers its call, ``CommandFinished.content``
+is a user message, ``ContextCompacted`` replaces the content of older tool messages, ``Rewound``
+cuts the end off, and ``Redone`` puts it back.
+
+An interactive session is several runs in one file, one for each turn, with one growing history:
+only the first has a system message. Between runs lie ``CommandStarted`` to ``CommandFinished``,
+``FilesChanged``, ``Rewound``, ``Redone``, ``Delivered`` and ``Notice``. Steps are counted on
+through the whole session and no number is used twice, so a step or call id names one thing in the
+file.
 """
 
 from __future__ import annotations
@@ -61,7 +68,9 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
-    """A step: one model call and the tool calls it asks for. ``step`` counts from 1."""
+    """A step: one model call and the tool calls it asks for. ``step`` counts from 1, on through all
+    turns of a session.
+    """
 
     step: int
     num_prompt_tokens: int
@@ -205,6 +214,83 @@ class RunFinished:
     kind: Literal["run_finished"] = "run_finished"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStarted:
+    """The person runs a command in the sandbox. Its output comes as ToolOutputDelta under its
+    id.
+    """
+
+    command_id: str
+    command: str
+    kind: Literal["command_started"] = "command_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFinished:
+    command_id: str
+    content: str
+    """Exactly what the model is told of it, as a user message."""
+    exit_code: int | None
+    """None: it was interrupted."""
+    duration_s: float
+    kind: Literal["command_finished"] = "command_finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesChanged:
+    """The copy of the repository is not what it was: what the step or the person's command before
+    this event did to it. The first of a session says what it began with.
+    """
+
+    snapshot: str
+    """Names the state of the copy that can be gone back to."""
+    patch: str
+    """What changed since the last such event, to be shown: cut where it is long, without junk
+    such as caches. Empty where nothing but junk did."""
+    num_files: int
+    """Files that changed, junk aside."""
+    kind: Literal["files_changed"] = "files_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewound:
+    """The person went back: files and history are as before a step. Nothing in the file goes; a
+    reader takes what lies between as undone.
+    """
+
+    step: int
+    """The first step that is undone, with what was said right before it."""
+    num_messages: int
+    """How many messages of the history stay."""
+    snapshot: str
+    """What the copy was brought back to."""
+    patch: str
+    """The unified diff of the whole session as it stands now."""
+    kind: Literal["rewound"] = "rewound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redone:
+    """The last Rewound is taken back: files and history are as right before it."""
+
+    snapshot: str
+    patch: str
+    """As in Rewound."""
+    kind: Literal["redone"] = "redone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The work went into the user's repository; what comes next is measured from here."""
+
+    how: Literal["applied", "committed", "branched"]
+    detail: str
+    """One line: what was written where."""
+    snapshot: str
+    """The state of the copy that was delivered."""
+    kind: Literal["delivered"] = "delivered"
+
+
 Event: TypeAlias = (
     RunStarted
     | StepStarted
@@ -220,5 +306,11 @@ Event: TypeAlias = (
     | VerificationFinished
     | Notice
     | StepFinished
+    | CommandStarted
+    | CommandFinished
+    | FilesChanged
+    | Rewound
+    | Redone
+    | Delivered
     | RunFinished
 )

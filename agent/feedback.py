@@ -10,6 +10,14 @@ from collections.abc import Iterable
 SETTLED = "the tests that failed before pass"
 INTERRUPTED = "interrupted before it finished"
 REJECTED = "The user did not allow this call. Do something else."
+PLAN_ONLY = (
+    "Not run: this is plan mode, where only commands that read are run. Look further, or answer "
+    "with your plan."
+)
+
+
+def rejected_with(word: str) -> str:
+    return f"The user did not allow this call and says: {word}"
 
 
 def no_tool_call(names: Iterable[str], *, empty: bool) -> str:

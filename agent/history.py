@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rnj_agent.agent.events import (
+    CommandFinished,
     ContextCompacted,
     Event,
     MessageFinished,
     Protocol,
+    Redone,
+    Rewound,
     RunStarted,
     ToolCallFinished,
 )
@@ -20,13 +23,16 @@ from rnj_agent.agent.messages import AssistantMessage, Message, ToolMessage, Use
 
 
 class History:
-    """Appended to; only ``ContextCompacted`` changes what stands, and only results of calls."""
+    """Appended to; only ``ContextCompacted`` changes what stands, and only results of calls, and
+    only ``Rewound`` takes away, and only from the end.
+    """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.results: dict[str, int] = {}
         """Where the result of each call stands, oldest first."""
         self._protocol: Protocol = "tools"
+        self._before_cut: tuple[list[Message], dict[str, int]] = ([], {})
 
     def apply(self, event: Event) -> None:
         match event:
@@ -37,10 +43,23 @@ class History:
             case ToolCallFinished():
                 self.results[event.call_id] = len(self.messages)
                 self.messages.append(self._result(event.call_id, event.content))
+            case CommandFinished():
+                self.messages.append(UserMessage(content=event.content))
             case ContextCompacted():
                 self.messages = self.with_results(event.replaced)
+            case Rewound():
+                self._cut(event.num_messages)
+            case Redone():
+                self.messages, self.results = self._before_cut
             case _:
                 pass  # shown to people, not to the model
+
+    def _cut(self, num_messages: int) -> None:
+        self._before_cut = self.messages, self.results
+        self.messages = self.messages[:num_messages]
+        self.results = {
+            call_id: index for call_id, index in self.results.items() if index < num_messages
+        }
 
     def with_results(self, replaced: Iterable[tuple[str, str]]) -> list[Message]:
         """The messages as they would be with other contents for some calls' results."""

@@ -13,11 +13,17 @@ from rich.text import Text
 
 from rnj_agent.agent.event_json import event_to_json
 from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
     ContextCompacted,
+    Delivered,
     Event,
+    FilesChanged,
     MessageFinished,
     Notice,
     ReasoningDelta,
+    Redone,
+    Rewound,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -31,7 +37,7 @@ from rnj_agent.agent.events import (
     VerificationStarted,
 )
 from rnj_agent.agent.status_line import StatusLine
-from rnj_agent.agent.wording import describe_call, describe_end, describe_usage, printable
+from rnj_agent.agent.wording import counted, describe_call, describe_end, describe_usage, printable
 
 _MAX_LINES: Final = 12
 """Lines of one command's output that are shown; the session keeps the rest."""
@@ -116,6 +122,15 @@ class TextRenderer:
                 | RunFinished()
             ):
                 self._outcome(event)
+            case (
+                CommandStarted()
+                | CommandFinished()
+                | FilesChanged()
+                | Rewound()
+                | Redone()
+                | Delivered()
+            ):
+                self._by_the_person(event)
             case _:
                 assert_never(event)
 
@@ -158,14 +173,17 @@ class TextRenderer:
 
     def _finish_call(self, event: ToolCallFinished) -> None:
         self._status.stop()
-        for line in self._output.finish():
-            self._line(f"  {line}", "dim")
-        if not self._output.num_lines:  # a tool that streams nothing: show what the model is told
-            for line in event.content.splitlines()[:_MAX_LINES]:
-                self._line(f"  {line}", "dim")
+        self._finish_output(event.content)
         code = "" if event.exit_code is None else f"exit {event.exit_code} · "
         style = "yellow" if event.is_error or event.exit_code else "green"
         self._line(f"  {code}{event.duration_s:.1f} s", style)
+
+    def _finish_output(self, told: str) -> None:
+        for line in self._output.finish():
+            self._line(f"  {line}", "dim")
+        if not self._output.num_lines:  # a tool that streams nothing: show what the model is told
+            for line in told.splitlines()[:_MAX_LINES]:
+                self._line(f"  {line}", "dim")
 
     def _outcome(
         self,
@@ -192,6 +210,29 @@ class TextRenderer:
                 self._line(f"{event.level}: {event.text}", _LEVELS[event.level])
             case RunFinished():
                 self._line(describe_end(event), "bold")
+
+    def _by_the_person(
+        self,
+        event: CommandStarted | CommandFinished | FilesChanged | Rewound | Redone | Delivered,
+    ) -> None:
+        """What happens in an interactive session alone."""
+        self._status.stop()
+        match event:
+            case CommandStarted():
+                self._line(f"! {event.command}", "cyan")
+                self._output = _OutputLines()
+            case CommandFinished():
+                self._finish_output(event.content)
+                self._line(f"  exit {event.exit_code} · {event.duration_s:.1f} s", "dim")
+            case FilesChanged():
+                if event.num_files:
+                    self._line(f"  {counted(event.num_files, 'file')} changed", "dim")
+            case Rewound():
+                self._line(f"undone from step {event.step} on", "yellow")
+            case Redone():
+                self._line("done again", "yellow")
+            case Delivered():
+                self._line(event.detail, "green")
 
     def _stream(self, text: str, *, style: str) -> None:
         shown = printable(text)

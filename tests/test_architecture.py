@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "tools": {"sandbox"},
     "agent": {"tools", "sandbox", "prompts", "runtime"},
 }
-CONSUMERS = ("agent.cli", "agent.tui", "agent.fix", "agent.swebench")
+CONSUMERS = ("agent.cli", "agent.tui", "agent.live", "agent.fix", "agent.swebench")
 RUNTIME_USERS = ("agent.local_server",)
 
 
