@@ -13,11 +13,15 @@ M rows (tokens), N output features, K input features.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
+
+from rnj_agent.runtime.quant.pieces import PIECE_WEIGHTS, run_pieces, slices
 
 FP8_DTYPE = torch.float8_e4m3fn
 FP8_MAX = 448.0
@@ -25,6 +29,12 @@ FP8_MAX = 448.0
 MIN_SCALE = 1.0 / (FP8_MAX * 512.0)
 """Of a row of zeros, or of numbers too small to matter: as vLLM's dynamic per-token kernel has it
 (``min_scaling_factor`` in ``csrc/quantization/w8a8/fp8/common.cuh``)."""
+MIN_WEIGHT_SCALE = 2.0**-126
+"""Of a weight's row, whose numbers may be small beside activations': what a row of zeros gets."""
+DEVICE_PIECE_WEIGHTS = 1 << 24
+"""Weights at a time on a GPU: as many as keep it busy, few enough that their float32 is small."""
+NAN_BITS = 0x7F
+"""e4m3fn has one NaN of each sign: all bits set but the sign's."""
 
 
 class Fp8Rows(NamedTuple):
@@ -52,6 +62,121 @@ def quantize_tokens(x: Tensor) -> Fp8Rows:
 def dequantize_rows(rows: Fp8Rows, dtype: torch.dtype = torch.float32) -> Tensor:
     """[M, K]."""
     return (rows.data.float() * rows.scale).to(dtype)
+
+
+class Fp8Weight(NamedTuple):
+    """weight = data * scale[:, None]."""
+
+    data: Tensor
+    """float8_e4m3fn [N, K]."""
+    scale: Tensor
+    """float32 [N]."""
+
+
+def empty_fp8_weight(num_rows: int, num_columns: int, device: str | torch.device) -> Fp8Weight:
+    """Memory for one, on a device."""
+    return Fp8Weight(
+        torch.empty((num_rows, num_columns), dtype=FP8_DTYPE, device=device),
+        torch.empty(num_rows, dtype=torch.float32, device=device),
+    )
+
+
+def quantize_weight(weight: Tensor) -> Fp8Weight:
+    """One scale for each output channel, as checkpoints of scheme FP8_DYNAMIC hold it.
+
+    Scales are rounded to bfloat16, as such checkpoints store them, before they divide: the rounding
+    costs no accuracy, and what is made at load equals what a file of the same weights holds.
+    NaN and infinities give scales that are not finite: whoever knows the name reports them.
+
+    Args:
+        weight: floating point [N, K].
+    """
+    num_rows, num_columns = weight.shape
+    rows = empty_fp8_weight(num_rows, num_columns, weight.device)
+    quantize_weight_into(rows, weight)
+    return rows
+
+
+def quantize_weight_into(rows: Fp8Weight, weight: Tensor) -> None:
+    """``quantize_weight`` into memory that there is, such as a part of a fused projection."""
+
+    def quantize(piece: slice) -> None:
+        wide = weight[piece].float()
+        scale = (wide.abs().amax(dim=1) / FP8_MAX).clamp_(min=MIN_WEIGHT_SCALE)
+        rows.scale[piece] = scale.bfloat16()
+        scaled = wide / rows.scale[piece, None]
+        rows.data[piece] = scaled.clamp_(-FP8_MAX, FP8_MAX).to(FP8_DTYPE)
+
+    _run_row_pieces(quantize, weight)
+
+
+def widen_weight_into(out: Tensor, weight: Fp8Weight) -> None:
+    """Dequantise: data * scale, in the dtype of ``out`` [N, K]."""
+
+    def dequantize(piece: slice) -> None:
+        out[piece] = widen(weight.data[piece], torch.float32) * weight.scale[piece, None]
+
+    _run_row_pieces(dequantize, out)
+
+
+def has_nan(data: Tensor) -> bool:
+    """Of float8_e4m3fn [N, K], by its bits: comparing numbers is far slower on a CPU."""
+    found: list[Tensor] = []
+
+    def look(piece: slice) -> None:
+        bits = data[piece].view(torch.uint8)
+        found.append((bits & NAN_BITS).max() == NAN_BITS)
+
+    _run_row_pieces(look, data)
+    return bool(torch.stack(found).any())
+
+
+def _run_row_pieces(work: Callable[[slice], None], weight: Tensor) -> None:
+    """Rows of a weight: in small pieces on all threads of a CPU, in large ones on a GPU."""
+    num_rows, num_columns = weight.shape
+    if weight.is_cpu:
+        run_pieces(work, slices(num_rows, max(1, PIECE_WEIGHTS // max(1, num_columns))))
+        return
+    for piece in slices(num_rows, max(1, DEVICE_PIECE_WEIGHTS // max(1, num_columns))):
+        work(piece)
+
+
+class _Widening(NamedTuple):
+    """How FP8 bits become those of a wider format: shifted, masked, and multiplied."""
+
+    bits: torch.dtype
+    shift: int
+    mask: int
+    """Sign, the low 4 bits of the exponent, the high 3 of the mantissa."""
+
+
+WIDENINGS: Mapping[torch.dtype, _Widening] = MappingProxyType(
+    {
+        torch.bfloat16: _Widening(torch.int16, 4, 0x87F0 - (1 << 16)),
+        torch.float32: _Widening(torch.int32, 20, 0x87F00000 - (1 << 32)),
+    }
+)
+WIDENED_BIAS = 2.0**120
+"""The exponents' biases are 7 and 127."""
+
+
+def widen(data: Tensor, dtype: torch.dtype, memory: Tensor | None = None) -> Tensor:
+    """float8_e4m3fn to ``dtype``, exactly, but for NaN, which a loaded weight has not.
+
+    On a CPU, torch converts float8 one number at a time, ten times slower than shifting bits.
+
+    Args:
+        data: of any shape.
+        dtype: torch.bfloat16 or torch.float32.
+        memory: of that dtype, and of the shape of ``data``; None: fresh.
+    """
+    widening = WIDENINGS[dtype]
+    if memory is None:
+        memory = torch.empty(data.shape, dtype=dtype, device=data.device)
+    bits = memory.view(widening.bits)
+    bits.copy_(data.view(torch.int8))
+    bits.bitwise_left_shift_(widening.shift).bitwise_and_(widening.mask)
+    return bits.view(dtype).mul_(WIDENED_BIAS)
 
 
 def fp8_linear_reference(
