@@ -15,7 +15,7 @@ class GatedMLP:
     """down(activation(gate(x)) * up(x)).
 
     Args:
-        gate_up_proj: both projections as one, gate's rows first.
+        gate_up_proj: both projections as one, gate's rows first; the decoder layer applies it.
         down_proj: back to the hidden size.
         activation: of the gate.
     """
@@ -25,8 +25,9 @@ class GatedMLP:
         self.down_proj = down_proj
         self.activation: Activation = activation
 
-    def __call__(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+    def __call__(self, gate_up: Tensor) -> Tensor:
+        """[T, 2 * intermediate], what ``gate_up_proj`` made of x, to [T, hidden]."""
+        gate, up = gate_up.chunk(2, dim=-1)
         return self.down_proj(activate(gate, self.activation) * up)
 
 

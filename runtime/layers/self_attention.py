@@ -35,7 +35,7 @@ class SelfAttention:
     Args:
         config: sizes and scales.
         layer: which cache buffers and which layer type.
-        qkv_proj: q, k and v as one projection, in this order.
+        qkv_proj: q, k and v as one projection, in this order; the decoder layer applies it.
         o_proj: back to the hidden size.
         q_norm: of each query head before its rotation; None: none.
         k_norm: likewise of key heads.
@@ -59,10 +59,10 @@ class SelfAttention:
         self.q_norm = q_norm
         self.k_norm = k_norm
 
-    def __call__(self, x: Tensor, context: ForwardContext) -> Tensor:
-        """[T, hidden] to the same."""
+    def __call__(self, qkv: Tensor, context: ForwardContext) -> Tensor:
+        """[T, (H + 2K) * D], what ``qkv_proj`` made of x, to [T, hidden]."""
         config = self.config
-        heads = self.qkv_proj(x).view(len(x), -1, config.head_dim)
+        heads = qkv.view(len(qkv), -1, config.head_dim)
         num_kv_heads = config.num_key_value_heads
         queries, keys, values = heads.split(
             (config.num_attention_heads, num_kv_heads, num_kv_heads), dim=1

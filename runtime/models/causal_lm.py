@@ -21,6 +21,7 @@ from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_backend import AttentionBackend, TorchAttention
 from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
 from rnj_agent.runtime.layers.linear import Linear
+from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
@@ -34,7 +35,7 @@ ROPE_FREQS = "rope_freqs.weight"
 
 
 class DecoderLayer(Protocol):
-    def __call__(self, x: Tensor, context: ForwardContext) -> Tensor: ...
+    def __call__(self, x: ResidualStream, context: ForwardContext) -> None: ...
 
 
 DECODER_LAYERS: Mapping[Architecture, Callable[[WeightReader, int], DecoderLayer]] = (
@@ -84,9 +85,10 @@ class CausalLM:
         """
         context = self._context(batch, storage)
         x = embedding(batch.input_ids.to(self.device), self.embed_tokens) * self.embedding_scale
+        stream = ResidualStream(x)
         for layer in self.layers:
-            x = layer(x, context)
-        return self._logits(x[logit_rows(batch, self.device)])
+            layer(stream, context)
+        return self._logits(stream.value()[logit_rows(batch, self.device)])
 
     def new_storage(
         self, *, num_blocks: int, block_size: int = BLOCK_SIZE, kv_dtype: KVDtype = "auto"

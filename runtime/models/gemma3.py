@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.layer_weights import gated_mlp, self_attention
 from rnj_agent.runtime.models.weight_reader import WeightReader
@@ -28,8 +27,9 @@ class Gemma3DecoderLayer:
             f"{prefix}.post_feedforward_layernorm.weight", size
         )
 
-    def __call__(self, x: Tensor, context: ForwardContext) -> Tensor:
-        """[T, hidden] to the same."""
-        attended = self.self_attn(self.input_layernorm(x), context)
-        x = x + self.post_attention_layernorm(attended)
-        return x + self.post_feedforward_layernorm(self.mlp(self.pre_feedforward_layernorm(x)))
+    def __call__(self, x: ResidualStream, context: ForwardContext) -> None:
+        """Add both layers' outputs."""
+        qkv = x.project(self.input_layernorm, self.self_attn.qkv_proj)
+        x.add(self.self_attn(qkv, context), self.post_attention_layernorm)
+        gate_up = x.project(self.pre_feedforward_layernorm, self.mlp.gate_up_proj)
+        x.add(self.mlp(gate_up), self.post_feedforward_layernorm)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.layer_weights import gated_mlp, self_attention
 from rnj_agent.runtime.models.weight_reader import WeightReader
@@ -22,7 +21,9 @@ class LlamaDecoderLayer:
         )
         self.mlp = gated_mlp(weights, layer)
 
-    def __call__(self, x: Tensor, context: ForwardContext) -> Tensor:
-        """[T, hidden] to the same."""
-        x = x + self.self_attn(self.input_layernorm(x), context)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def __call__(self, x: ResidualStream, context: ForwardContext) -> None:
+        """Add both layers' outputs."""
+        qkv = x.project(self.input_layernorm, self.self_attn.qkv_proj)
+        x.add(self.self_attn(qkv, context))
+        gate_up = x.project(self.post_attention_layernorm, self.mlp.gate_up_proj)
+        x.add(self.mlp(gate_up))
