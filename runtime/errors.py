@@ -4,6 +4,7 @@ RnjRuntimeError
 ├── CheckpointError        a model file is broken, or of a kind that this runtime does not run
 ├── ModelNotFoundError     no such model in the catalogue, and no such file or folder
 ├── DownloadError          a model could not be fetched: no network, no disk, wrong checksum
+├── StorageError           a model that is made here has no room on the disk
 ├── TokenizerError         the checkpoint's tokenizer is missing, broken or of an unknown kind
 ├── TemplateError          the chat template is missing, fails, or refuses the conversation
 ├── RequestError           a request to the server asks for something that cannot be
@@ -32,6 +33,10 @@ class ModelNotFoundError(RnjRuntimeError):
 
 class DownloadError(RnjRuntimeError):
     """A model could not be fetched; what has arrived is kept for the next try."""
+
+
+class StorageError(RnjRuntimeError):
+    """A model that is made here has no room on the disk; what is done is kept for the next try."""
 
 
 class TokenizerError(RnjRuntimeError):

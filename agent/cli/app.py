@@ -12,7 +12,7 @@ COMMANDS: Final = (
     LazyCommand("fix", "Fix an issue in a repository and print the patch."),
     LazyCommand("run", "Run one task in a copy of this folder."),
     LazyCommand("serve", "Serve a model behind the OpenAI HTTP API."),
-    LazyCommand("model", "Get, list and remove models."),
+    LazyCommand("model", "Get, list, quantize and remove models."),
     LazyCommand("sandbox", "Build, list and remove what sandboxes are made from."),
     LazyCommand("sessions", "List and show saved sessions."),
     LazyCommand("bench", "Measure the runtime and the sandbox on this machine."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rnj_agent.agent.cli.model_quantize import quantize_command
 from rnj_agent.agent.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ _GIGABYTE: Final = 1e9
 
 @click.group("model")
 def command() -> None:
-    """Get, list and remove models."""
+    """Get, list, quantize and remove models."""
+
+
+command.add_command(quantize_command)
 
 
 @command.command("pull")
