@@ -1,7 +1,12 @@
-"""Starts kernels: the one untyped call, and what the interpreter needs to know.
+"""Starts kernels: the one untyped call, what the interpreter needs to know, and overlapping.
 
 Kernels' parameters are annotated as Triton sees them (``tl.tensor`` for pointers and numbers,
 ``tl.constexpr``), their callers pass torch tensors and plain numbers: no type fits both.
+
+Overlapping is CUDA's programmatic dependent launch (Hopper and later): a kernel started with
+``overlap=True`` may begin while the one before it still runs, and must call
+``wait_for_previous`` before it touches anything that an earlier kernel writes or reads. Weights
+are nobody's output, so a product may fetch them into the cache before that.
 """
 
 from __future__ import annotations
@@ -9,7 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import triton
+import triton.language as tl
 from triton import knobs
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 INTERPRETED = bool(knobs.runtime.interpret)
 """Whether kernels run in Triton's interpreter, on CPU tensors (``TRITON_INTERPRET=1``)."""
@@ -22,10 +30,11 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, **options: ob
         kernel: a ``triton.jit`` function.
         grid: programs in each of one to three directions; nothing runs if one is 0.
         arguments: tensors and numbers, in the kernel's order.
-        options: its ``constexpr`` parameters, and ``num_warps`` and ``num_stages``.
+        options: its ``constexpr`` parameters, and ``num_warps`` and ``num_stages``. A parameter
+            ``overlap`` also says how to launch.
     """
     if all(grid):
-        kernel[grid](*arguments, **options)
+        kernel[grid](*arguments, launch_pdl=bool(options.get("overlap")), **options)
 
 
 def runs_on(tensor: torch.Tensor) -> bool:
@@ -36,3 +45,17 @@ def runs_on(tensor: torch.Tensor) -> bool:
 def power_of_2(size: int) -> int:
     """The first that is not below ``size``: what a block of indices must be long."""
     return 1 << (size - 1).bit_length()
+
+
+@triton.jit
+def start_next(overlap: tl.constexpr) -> None:
+    """Let the next kernel's programs start as soon as this one's have."""
+    if overlap:
+        gdc_launch_dependents()
+
+
+@triton.jit
+def wait_for_previous(overlap: tl.constexpr) -> None:
+    """Until the kernel before has ended, and what it wrote can be read."""
+    if overlap:
+        gdc_wait()
