@@ -29,7 +29,13 @@ from rnj_agent.runtime.memory_budget import (
     weights_size,
 )
 from rnj_agent.runtime.models.causal_lm import BLOCK_SIZE, CausalLM
-from rnj_agent.runtime.models.loading import default_dtype, default_quant, load_model
+from rnj_agent.runtime.models.loading import (
+    Quant,
+    check_quant,
+    default_dtype,
+    default_quant,
+    load_model,
+)
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
 from rnj_agent.runtime.weights.checkpoint import Checkpoint, open_checkpoint
 
@@ -46,6 +52,8 @@ class LoadOptions:
     kv_memory_gib: float | None = None
     """Of keys and values; None chooses."""
     kv_dtype: KVDtype = "auto"
+    quant: Quant | None = None
+    """How projections are held; None: as they are stored, or in 8 bits if they had fewer."""
     speculation: bool = True
     max_num_seqs: int = 8
     """Sequences that run at a time; more wait."""
@@ -93,7 +101,8 @@ def load(
     _prepare_threads()
     checkpoint = open_checkpoint(path)
     dtype = default_dtype(options.device)
-    quant = default_quant(checkpoint, dtype, options.device)
+    quant = options.quant or default_quant(checkpoint, dtype, options.device)
+    check_quant(quant, dtype, options.device)
     weights = weights_size(checkpoint, dtype, quant)
     budget = _budget(checkpoint, weights, options, dtype)
     tokenizer = load_tokenizer(checkpoint.path, metadata=checkpoint.metadata)
@@ -116,7 +125,7 @@ def load(
         kv_bytes_per_token=budget.bytes_per_token,
         summary=(
             f"{path.name}: {weights.total_bytes / GIB:.1f} GiB of weights "
-            f"({quant if quant != 'none' else _name(dtype)}), up to "
+            f"({_weights_name(checkpoint, dtype, quant)}), up to "
             f"{budget.size_bytes / GIB:.1f} GiB for keys and values of {budget.num_tokens} tokens "
             f"({_name(dtype) if options.kv_dtype == 'auto' else options.kv_dtype}), "
             f"{budget.max_model_len} tokens of context, {torch.get_num_threads()} threads"
@@ -165,6 +174,15 @@ def _engine(
             speculation=options.speculation,
         ),
     )
+
+
+def _weights_name(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> str:
+    """What they are, and what they were where that loses a little."""
+    held = _name(dtype) if quant == "none" else quant
+    stored = "fp8" if checkpoint.fp8_weights else checkpoint.format
+    if quant == "fp8" and stored != "fp8":
+        return f"fp8, made of {stored}"
+    return f"{held}, made of fp8" if stored == "fp8" and quant != "fp8" else held
 
 
 def _name(dtype: torch.dtype) -> str:

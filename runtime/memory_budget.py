@@ -20,7 +20,7 @@ import torch
 from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.machine import available_memory_bytes
-from rnj_agent.runtime.models.loading import Quant
+from rnj_agent.runtime.models.loading import HEAD, Quant, held_in_fp8
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
 DEFAULT_CONTEXT = 32_768
@@ -35,6 +35,8 @@ GPU_SHARE = 0.9
 """Of a GPU's free memory: the rest is for cuBLAS, for graphs and for fragmentation."""
 
 EMBEDDING = "model.embed_tokens.weight"
+FP8_SCALE_BYTES = torch.float32.itemsize
+"""For each row of a weight."""
 GIB = 2**30
 
 
@@ -158,14 +160,25 @@ class WeightsSize(NamedTuple):
 
 
 def weights_size(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> WeightsSize:
-    """Of the loaded weights; in int8 the embedding stays as it is, and a tied head is a copy."""
-    num_weights = sum(math.prod(shape) for shape in checkpoint.shapes.values())
-    num_embedding = math.prod(checkpoint.shapes.get(EMBEDDING, (0,)))  # the model misses it later
-    num_tied_head = 0 if "lm_head.weight" in checkpoint.shapes else num_embedding
-    num_read = num_weights - num_embedding + num_tied_head
-    if quant == "none":
-        return WeightsSize(num_weights * dtype.itemsize, num_read * dtype.itemsize)
-    return WeightsSize(num_embedding * dtype.itemsize + num_read, num_read)
+    """Of the loaded weights. In int8 a tied head is a copy, otherwise the embedding itself."""
+    in_fp8 = held_in_fp8(checkpoint) if quant == "fp8" else frozenset[str]()
+
+    def size_bytes(name: str, shape: tuple[int, ...]) -> int:
+        num_weights = math.prod(shape)
+        if name in in_fp8:
+            return num_weights + shape[0] * FP8_SCALE_BYTES
+        is_int8 = quant == "int8" and name != EMBEDDING
+        return num_weights if is_int8 else num_weights * dtype.itemsize
+
+    total_bytes = sum(size_bytes(name, shape) for name, shape in checkpoint.shapes.items())
+    embedding = checkpoint.shapes.get(EMBEDDING, (0,))  # the model misses it later
+    embedding_bytes = size_bytes(EMBEDDING, embedding)
+    if HEAD in checkpoint.shapes:
+        return WeightsSize(total_bytes, total_bytes - embedding_bytes)
+    if quant == "int8":
+        head_bytes = math.prod(embedding)
+        return WeightsSize(total_bytes + head_bytes, total_bytes + head_bytes - embedding_bytes)
+    return WeightsSize(total_bytes, total_bytes)
 
 
 def _not_enough(memory: DeviceMemory, kv_bytes: int, kv_words: str) -> EngineError:

@@ -14,6 +14,7 @@ from rnj_agent.runtime.server.options import (
     DEFAULT_MAX_QUEUE,
     DEFAULT_PORT,
     KV_DTYPES,
+    QUANTS,
     ServeOptions,
 )
 
@@ -60,6 +61,11 @@ from rnj_agent.runtime.server.options import (
     default="auto",
     show_default=True,
     help="How they are kept; fp8 and int8 take half the memory.",
+)
+@click.option(
+    "--quant",
+    type=click.Choice(QUANTS),
+    help="How weights are held.  [default: as stored; in 8 bits if stored in fewer]",
 )
 @click.option(
     "--max-num-seqs",

@@ -9,13 +9,20 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.layers.linear import DenseLinear, Linear
 from rnj_agent.runtime.models.causal_lm import CausalLM
-from rnj_agent.runtime.models.weight_reader import WeightReader
+from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
+from rnj_agent.runtime.quant.fp8 import Fp8Weight
+from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear, Fp8WideningBuffer
 from rnj_agent.runtime.quant.int8 import Int8Linear, WideningBuffer, quantize_int8
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
-Quant: TypeAlias = Literal["none", "int8"]
+Quant: TypeAlias = Literal["none", "int8", "fp8"]
+"""How projections are held: in the compute dtype; in int8, with the head; or in FP8, as stored or
+made while loading, with the head as the checkpoint has it."""
+PROJECTION = "_proj.weight"
+HEAD = "lm_head.weight"
 
 
 def load_model(
@@ -24,6 +31,7 @@ def load_model(
     dtype: torch.dtype | None = None,
     device: str = "cpu",
     quant: Quant | None = None,
+    quantize_activations: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CausalLM:
     """Read all weights. The checkpoint may be closed afterwards.
@@ -32,19 +40,24 @@ def load_model(
         checkpoint: from ``open_checkpoint``.
         dtype: of weights and activations; None: ``default_dtype``.
         device: "cpu", or a CUDA device.
-        quant: how projections and the head are held; None: ``default_quant``.
+        quant: how projections are held; None: ``default_quant``.
+        quantize_activations: of FP8 layers on a CPU: True emulates what a GPU computes (W8A8);
+            None and False leave them as they are. GPUs choose by what the card can do.
         progress: called with tensors read and tensors in all.
 
     Raises:
         CheckpointError: tensors are missing, of a wrong shape, unreadable or unknown.
+        EngineError: weights cannot be held so on this device.
     """
     dtype = dtype or default_dtype(device)
     quant = quant or default_quant(checkpoint, dtype, device)
+    check_quant(quant, dtype, device)
     reader = WeightReader(
         checkpoint,
         dtype=dtype,
         device=device,
         make_linear=partial(_int8_linear, WideningBuffer()) if quant == "int8" else DenseLinear,
+        fp8=_fp8_layers(checkpoint, device, bool(quantize_activations)) if quant == "fp8" else None,
         progress=progress,
     )
     model = CausalLM(reader)
@@ -60,10 +73,52 @@ def default_dtype(device: str) -> torch.dtype:
 
 
 def default_quant(checkpoint: Checkpoint, dtype: torch.dtype, device: str) -> Quant:
-    """int8 for weights that were quantised already: its error is far below theirs."""
-    is_covered = device.startswith("cpu") and dtype == torch.bfloat16
-    return "int8" if is_covered and checkpoint.is_quantized else "none"
+    """As it is stored; what was quantised otherwise, in 8 bits that the device has kernels for.
+
+    Their error is far below that of the bits that such weights have come with.
+    """
+    if checkpoint.fp8_weights:
+        return "fp8"
+    if not checkpoint.is_quantized:
+        return "none"
+    if not device.startswith("cpu"):
+        return "fp8"
+    return "int8" if dtype == torch.bfloat16 else "none"
+
+
+def check_quant(quant: Quant, dtype: torch.dtype, device: str) -> None:
+    """Raise EngineError where weights cannot be held so."""
+    if quant != "int8" or (device.startswith("cpu") and dtype == torch.bfloat16):
+        return
+    where = "a GPU" if not device.startswith("cpu") else "a processor without bfloat16 products"
+    raise EngineError(f"int8 weights are not supported on {where}.", hint="Ask for --quant fp8.")
+
+
+def held_in_fp8(checkpoint: Checkpoint) -> frozenset[str]:
+    """Weights that ``quant="fp8"`` holds so: those that are stored so, or else all projections.
+
+    The head of other checkpoints stays as it is, as the scheme FP8_DYNAMIC leaves it; embeddings
+    are read by rows, in the compute dtype.
+    """
+    stored = checkpoint.fp8_weights
+    if not stored:
+        return frozenset(name for name in checkpoint.shapes if name.endswith(PROJECTION))
+    return frozenset(name for name in stored if name.endswith((PROJECTION, HEAD)))
 
 
 def _int8_linear(buffer: WideningBuffer, weight: Tensor, bias: Tensor | None) -> Linear:
     return Int8Linear(*quantize_int8(weight), buffer, bias)
+
+
+def _fp8_layers(checkpoint: Checkpoint, device: str, quantize_activations: bool) -> Fp8Layers:
+    weights = held_in_fp8(checkpoint)
+    if not device.startswith("cpu"):
+        from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
+
+        return Fp8Layers(weights=weights, make=lambda weight, bias: Fp8Linear(*weight, bias))
+    buffer = Fp8WideningBuffer()
+
+    def make(weight: Fp8Weight, bias: Tensor | None) -> Linear:
+        return Fp8CpuLinear(*weight, buffer, bias, quantize_activations=quantize_activations)
+
+    return Fp8Layers(weights=weights, make=make)

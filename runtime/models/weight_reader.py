@@ -7,7 +7,8 @@ weights still writes plausible text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,10 +16,21 @@ from torch import Tensor
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.layers.layernorm import RMSNorm
 from rnj_agent.runtime.layers.linear import DenseLinear, Linear
+from rnj_agent.runtime.quant.fp8 import Fp8Weight, empty_fp8_weight, quantize_weight_into
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
 RECOMPUTED = (".rotary_emb.inv_freq",)
 """Buffers that old checkpoints hold, and that follow from the config."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp8Layers:
+    """Which projections become FP8 layers, and what makes them."""
+
+    weights: Set[str]
+    """Names; stored so, or quantised while they are read."""
+    make: Callable[[Fp8Weight, Tensor | None], Linear]
+    """From weight and bias."""
 
 
 class WeightReader:
@@ -29,6 +41,7 @@ class WeightReader:
         dtype: of matrices and biases; norms stay in float32.
         device: where to.
         make_linear: turns a weight and a bias into a layer; here a weight format comes in.
+        fp8: of projections that are FP8; None: there are none, and stored ones are widened.
         progress: called with tensors read and tensors in all.
     """
 
@@ -39,6 +52,7 @@ class WeightReader:
         dtype: torch.dtype,
         device: str | torch.device,
         make_linear: Callable[[Tensor, Tensor | None], Linear] = DenseLinear,
+        fp8: Fp8Layers | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
@@ -46,6 +60,7 @@ class WeightReader:
         self.dtype = dtype
         self.device = device
         self.make_linear = make_linear
+        self._fp8 = fp8
         self._progress = progress
         self._read: set[str] = set()
 
@@ -82,13 +97,12 @@ class WeightReader:
             bias: whether each has one.
         """
         weights = [f"{name}.weight" for name in names]
-        weight = self._stacked(weights, [(rows, in_features) for rows in out_features], self.dtype)
-        if not bias:
-            return self.make_linear(weight, None)
-        biases = [f"{name}.bias" for name in names]
-        return self.make_linear(
-            weight, self._stacked(biases, [(rows,) for rows in out_features], self.dtype)
-        )
+        shapes = [(rows, in_features) for rows in out_features]
+        if self._fp8 is not None and self._fp8.weights >= set(weights):
+            weight = self._stacked_fp8(weights, shapes)
+            return self._fp8.make(weight, self._bias(names, out_features) if bias else None)
+        weight = self._stacked(weights, shapes, self.dtype)
+        return self.make_linear(weight, self._bias(names, out_features) if bias else None)
 
     def finish(self) -> None:
         """Check that nothing was left unread.
@@ -108,17 +122,50 @@ class WeightReader:
                 hint="This variant of the model is not supported.",
             )
 
+    def _bias(self, names: Sequence[str], out_features: Sequence[int]) -> Tensor:
+        biases = [f"{name}.bias" for name in names]
+        return self._stacked(biases, [(rows,) for rows in out_features], self.dtype)
+
     def _stacked(
         self, names: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype
     ) -> Tensor:
-        for name, shape in zip(names, shapes, strict=True):
-            self._check(name, shape)
-        sizes = [shape[0] for shape in shapes]
+        sizes = self._checked_sizes(names, shapes)
         stacked = torch.empty((sum(sizes), *shapes[0][1:]), dtype=dtype, device=self.device)
         for name, part in zip(names, stacked.split(sizes), strict=True):
             self.checkpoint.load_into(name, part)
             self._count(name)
         return stacked
+
+    def _stacked_fp8(self, names: Sequence[str], shapes: Sequence[tuple[int, int]]) -> Fp8Weight:
+        """Rows keep their scales, so that one after the other they are still the same weights."""
+        sizes = self._checked_sizes(names, shapes)
+        stacked = empty_fp8_weight(sum(sizes), shapes[0][1], self.device)
+        for name, *part in zip(
+            names, stacked.data.split(sizes), stacked.scale.split(sizes), strict=True
+        ):
+            self._load_fp8(name, Fp8Weight(*part))
+            self._count(name)
+        return stacked
+
+    def _load_fp8(self, name: str, out: Fp8Weight) -> None:
+        """As it is stored, or quantised: beside it, one tensor is held in the compute dtype."""
+        if name in self.checkpoint.fp8_weights:
+            self.checkpoint.load_fp8_into(name, out)
+            return
+        weight = torch.empty(out.data.shape, dtype=self.dtype, device=self.device)
+        self.checkpoint.load_into(name, weight)
+        quantize_weight_into(out, weight)
+        if not bool(out.scale.isfinite().all()):
+            raise CheckpointError(
+                f"{self.checkpoint.path.name}: {name} holds NaN or infinities, "
+                "which cannot be quantised"
+            )
+
+    def _checked_sizes(self, names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> list[int]:
+        """Rows of each, once it is certain that all are there and of these shapes."""
+        for name, shape in zip(names, shapes, strict=True):
+            self._check(name, shape)
+        return [shape[0] for shape in shapes]
 
     def _check(self, name: str, shape: tuple[int, ...]) -> None:
         stored = self.checkpoint.shapes.get(name)

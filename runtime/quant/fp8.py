@@ -29,8 +29,8 @@ FP8_MAX = 448.0
 MIN_SCALE = 1.0 / (FP8_MAX * 512.0)
 """Of a row of zeros, or of numbers too small to matter: as vLLM's dynamic per-token kernel has it
 (``min_scaling_factor`` in ``csrc/quantization/w8a8/fp8/common.cuh``)."""
-MIN_WEIGHT_SCALE = 2.0**-126
-"""Of a weight's row, whose numbers may be small beside activations': what a row of zeros gets."""
+ZERO_ROW_SCALE = torch.finfo(torch.bfloat16).eps
+"""Of a weight's row without any: anything above zero will do, and this is what files have."""
 DEVICE_PIECE_WEIGHTS = 1 << 24
 """Weights at a time on a GPU: as many as keep it busy, few enough that their float32 is small."""
 NAN_BITS = 0x7F
@@ -84,8 +84,9 @@ def empty_fp8_weight(num_rows: int, num_columns: int, device: str | torch.device
 def quantize_weight(weight: Tensor) -> Fp8Weight:
     """One scale for each output channel, as checkpoints of scheme FP8_DYNAMIC hold it.
 
-    Scales are rounded to bfloat16, as such checkpoints store them, before they divide: the rounding
-    costs no accuracy, and what is made at load equals what a file of the same weights holds.
+    What is made at load is, bit for bit, what such a file of the same weights holds: scales are
+    rounded to bfloat16, as files store them, before they divide; a bfloat16 quotient is rounded to
+    bfloat16 before it is to FP8 (compressed-tensors 0.20, ``lifecycle/forward_helpers.py``).
     NaN and infinities give scales that are not finite: whoever knows the name reports them.
 
     Args:
@@ -101,11 +102,11 @@ def quantize_weight_into(rows: Fp8Weight, weight: Tensor) -> None:
     """``quantize_weight`` into memory that there is, such as a part of a fused projection."""
 
     def quantize(piece: slice) -> None:
-        wide = weight[piece].float()
-        scale = (wide.abs().amax(dim=1) / FP8_MAX).clamp_(min=MIN_WEIGHT_SCALE)
-        rows.scale[piece] = scale.bfloat16()
-        scaled = wide / rows.scale[piece, None]
-        rows.data[piece] = scaled.clamp_(-FP8_MAX, FP8_MAX).to(FP8_DTYPE)
+        block = weight[piece]
+        scale = (block.abs().amax(dim=1).float() / FP8_MAX).bfloat16()
+        scale[scale == 0] = ZERO_ROW_SCALE
+        rows.scale[piece] = scale
+        rows.data[piece] = (block / scale[:, None]).clamp_(-FP8_MAX, FP8_MAX).to(FP8_DTYPE)
 
     _run_row_pieces(quantize, weight)
 

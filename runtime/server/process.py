@@ -112,6 +112,7 @@ def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
         context=options.context,
         kv_memory_gib=options.kv_memory_gib,
         kv_dtype=options.kv_dtype,
+        quant=options.quant,
         speculation=options.speculation,
         max_num_seqs=options.max_num_seqs,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -11,6 +11,8 @@ from rnj_agent.runtime.errors import CheckpointError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rnj_agent.runtime.quant.fp8 import Fp8Weight
 
 
 class Checkpoint(Protocol):
@@ -43,6 +45,11 @@ class Checkpoint(Protocol):
         ...
 
     @property
+    def fp8_weights(self) -> Set[str]:
+        """Names of weights that are stored in FP8 with a scale for each row."""
+        ...
+
+    @property
     def is_quantized(self) -> bool:
         """Whether the large weights are stored in less than 16 bits."""
         ...
@@ -52,6 +59,14 @@ class Checkpoint(Protocol):
 
         Raises:
             CheckpointError: the stored bytes cannot be read as weights.
+        """
+        ...
+
+    def load_fp8_into(self, name: str, out: Fp8Weight) -> None:
+        """Fill ``out`` with a weight of ``fp8_weights`` as it is stored.
+
+        Raises:
+            CheckpointError: the stored bytes cannot be read as weights, or are not finite.
         """
         ...
 

@@ -28,6 +28,10 @@ class ConfigValues:
     def error(self, problem: str) -> CheckpointError:
         return CheckpointError(f"{self._where}: {problem}")
 
+    def names(self) -> Sequence[str]:
+        """All keys, as the file has them."""
+        return list(self._values)
+
     def has(self, key: str) -> bool:
         """Present and not null."""
         return self._values.get(self._prefix + key) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,9 @@ from rnj_agent.runtime.weights.gguf_file import GGUFFile
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rnj_agent.runtime.quant.fp8 import Fp8Weight
+    from rnj_agent.runtime.weights.device_copy import DeviceCopy
 
 GLOBAL_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -58,6 +62,7 @@ class GGUFCheckpoint:
 
     format: Literal["gguf"] = "gguf"
     norm_offset = 0.0
+    fp8_weights: frozenset[str] = frozenset()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,15 +91,33 @@ class GGUFCheckpoint:
             tensor.type.name not in {"F32", "F16", "BF16"} for tensor in self._file.tensors.values()
         )
 
+    @cached_property
+    def _copy_to(self) -> DeviceCopy:
+        from rnj_agent.runtime.weights.device_copy import DeviceCopy
+
+        return DeviceCopy()
+
     def load_into(self, name: str, out: Tensor) -> None:
         """See ``Checkpoint.load_into``."""
+        import torch
+
         from rnj_agent.runtime.quant.dequantize import dequantize_into
 
         tensor = self._file.tensors[self._stored[name]]
         raw = self._file.read(tensor.name)
         if self.config.architecture == "llama" and ROTATED.fullmatch(name):
             raw = _unpermute(raw, tensor.shape[0] // self.config.head_dim, self.config.head_dim)
-        dequantize_into(out, raw, tensor.type)
+        if out.is_cpu:
+            dequantize_into(out, raw, tensor.type)
+            return
+        # on this machine's threads first: one copy to the device instead of one for each piece
+        whole = torch.empty(out.shape, dtype=out.dtype)
+        dequantize_into(whole, raw, tensor.type)
+        self._copy_to(out, whole)
+
+    def load_fp8_into(self, name: str, out: Fp8Weight) -> None:
+        """See ``Checkpoint.load_fp8_into``; GGUF has no such weights."""
+        raise AssertionError(f"{name} of a GGUF file is not FP8")
 
     def close(self) -> None:
         """See ``Checkpoint.close``."""

@@ -1,7 +1,8 @@
 """``config.json`` of Hugging Face checkpoints, as transformers 4 and 5 write it.
 
 Covered: gemma3_text (Gemma 3 and Rnj-1), llama, qwen2.
-Not covered: the vision model around Gemma 3, mixtures of experts, quantized checkpoints.
+Not covered: the vision model around Gemma 3, mixtures of experts. What a config says of quantised
+weights is another module's: ``compressed_tensors``.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ def config_from_hf(config: Mapping[str, object], *, where: str = "config.json") 
         CheckpointError: an unsupported model, or a key that is missing or wrong.
     """
     values = ConfigValues(config, where=where)
-    if values.has("quantization_config"):
-        raise values.error("quantized safetensors are not supported yet; use the bf16 checkpoint")
     match values.text("model_type"):
         case "gemma3_text":
             return _gemma3(values)

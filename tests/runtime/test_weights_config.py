@@ -115,7 +115,6 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"rope_scaling": {"rope_type": "dynamic"}}, "rope_type 'dynamic' is not supported"),
     ({"model_type": "gpt2"}, "model_type 'gpt2' is not supported"),
     ({"use_bidirectional_attention": True}, "use_bidirectional_attention is not supported"),
-    ({"quantization_config": {"quant_method": "fp8"}}, "quantized safetensors"),
 ]
 
 
