@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from rnj_agent.runtime.machine import calm_worker_threads
 
 calm_worker_threads()  # before torch: tests then take twice as long beside other work, not forever
+
+NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+if not any(device.exists() for device in NVIDIA_DEVICES):
+    # before Triton, which transformers imports: kernels are then interpreted, on CPU tensors
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

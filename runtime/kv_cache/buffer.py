@@ -26,6 +26,16 @@ FP8_TO_BFLOAT16_BIAS = 2.0**120
 class KVBuffer(Protocol):
     """[K, S, D]."""
 
+    @property
+    def data(self) -> Tensor:
+        """As it is stored."""
+        ...
+
+    @property
+    def scales(self) -> Tensor | None:
+        """What multiplies ``data``, [K, S, 1]; None: nothing."""
+        ...
+
     def write(self, slots: Tensor | slice, rows: Tensor) -> None:
         """Put [K, T, D] into T slots."""
         ...
@@ -65,6 +75,7 @@ class DenseBuffer:
         device: torch.device,
     ) -> None:
         self.data = lazy_zeros(shape, stored, device)
+        self.scales = None
         self.dtype = dtype
 
     def write(self, slots: Tensor | slice, rows: Tensor) -> None:
