@@ -17,7 +17,7 @@ from rnj_agent.agent.guard import LoopGuard
 from rnj_agent.agent.limits import Limits, Spent
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.review import watched
-from rnj_agent.agent.workspace import Workspace
+from rnj_agent.agent.workspace import Emit, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
 from rnj_agent.tools.base import Tool, ToolContext, ToolResult
@@ -78,7 +78,7 @@ class CallRunner:
     async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:
         context = ToolContext(
             sandbox=self.sandbox,
-            on_output=_OutputTap(call.id, self.stream).show,
+            on_output=OutputTap(call.id, self.stream.emit).show,
             timeout_s=self.limits.command_timeout_s,
         )
         try:
@@ -131,12 +131,12 @@ def _error(content: str) -> ToolResult:
     return ToolResult(content=content, is_error=True)
 
 
-class _OutputTap:
+class OutputTap:
     """Shows a command's output as it comes, up to a bound."""
 
-    def __init__(self, call_id: str, stream: EventStream) -> None:
+    def __init__(self, call_id: str, emit: Emit) -> None:
         self._call_id = call_id
-        self._stream = stream
+        self._emit = emit
         self._num_left = _MAX_SHOWN_CHARS
 
     def show(self, text: str) -> None:
@@ -146,4 +146,4 @@ class _OutputTap:
         self._num_left -= len(shown)
         if self._num_left <= 0:
             shown += "\n[more output follows that is not shown live]\n"
-        self._stream.emit(ToolOutputDelta(call_id=self._call_id, text=shown))
+        self._emit(ToolOutputDelta(call_id=self._call_id, text=shown))

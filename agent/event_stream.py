@@ -27,8 +27,8 @@ class Recorder(Protocol):
 class EventStream:
     """One producer, one consumer, an event at a time, on disk before it is seen."""
 
-    def __init__(self, recorder: Recorder | None) -> None:
-        self.history = History()
+    def __init__(self, recorder: Recorder | None, history: History | None = None) -> None:
+        self.history = history or History()
         self._recorder = recorder
         self._failure: SessionError | None = None
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()

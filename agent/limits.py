@@ -29,6 +29,8 @@ class Limits:
 class Spent:
     """What a run has used so far."""
 
+    num_steps_before: int = 0
+    """Of the session, before this run."""
     num_steps: int = 0
     num_prompt_tokens: int = 0
     num_cached_tokens: int = 0
@@ -36,6 +38,11 @@ class Spent:
     num_format_errors: int = 0
     """In a row."""
     num_rejections: int = 0
+
+    @property
+    def step(self) -> int:
+        """The number of the last step, counted through the session."""
+        return self.num_steps_before + self.num_steps
 
     def add(self, usage: UsageUpdated) -> None:
         self.num_prompt_tokens += usage.num_prompt_tokens

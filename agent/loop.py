@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,17 +24,23 @@ from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_stream import EventStream, Recorder
 from rnj_agent.agent.events import Event, MessageFinished, RunFinished, RunStarted
 from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.history import History
 from rnj_agent.agent.limits import Limits, Spent, exceeded
 from rnj_agent.agent.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.protocols import CallProtocol, TextProtocol, ToolsProtocol
 from rnj_agent.agent.step import Stepper
 from rnj_agent.agent.task import Task
-from rnj_agent.agent.workspace import NoWorkspace, Workspace
+from rnj_agent.agent.workspace import Emit, NoWorkspace, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.tools.base import Tool
 
 T = TypeVar("T")
+BetweenSteps = Callable[[Emit], Awaitable[None]]
+
+
+async def go_on(emit: Emit) -> None:
+    """Nothing happens between steps."""
 
 
 @dataclass(kw_only=True)
@@ -50,6 +56,10 @@ class AgentLoop:
     approve: Approve = allow_all
     recorder: Recorder | None = None
     """Where the session is kept; closed after RunFinished. None: nowhere."""
+    history: History | None = None
+    """What a session said before, which the run goes on with. None: it begins anew."""
+    between_steps: BetweenSteps = go_on
+    """Awaited before each step. A user message that it emits is in the step's request."""
     _phase: asyncio.Task[Any] | None = field(default=None, init=False)
 
     async def run(self, task: Task) -> AsyncGenerator[Event, None]:
@@ -58,7 +68,7 @@ class AgentLoop:
         A cancelled consumer still gets the remaining events, then its CancelledError. Closing the
         iterator early ends the run; what follows is recorded, though not seen.
         """
-        stream = EventStream(self.recorder)
+        stream = EventStream(self.recorder, self.history)
         driver = asyncio.create_task(self._drive(task, stream))
         cancelled: list[asyncio.CancelledError] = []
         try:
@@ -91,11 +101,12 @@ class AgentLoop:
 
     async def _drive(self, task: Task, stream: EventStream) -> None:
         """Produce all events of the run, whatever happens."""
-        started_s, spent = time.monotonic(), Spent()
+        started_s, spent = time.monotonic(), Spent(num_steps_before=task.num_steps_before)
         stream.emit(self._run_started(task))
         for event in task.prelude:
             stream.emit(event)
-        stream.emit(MessageFinished(message=SystemMessage(content=task.system_prompt)))
+        if not stream.history.messages:
+            stream.emit(MessageFinished(message=SystemMessage(content=task.system_prompt)))
         stream.emit(MessageFinished(message=UserMessage(content=task.user_message)))
 
         closing = Closing(await self._in_order(self._steps(stream, spent)))
@@ -130,6 +141,7 @@ class AgentLoop:
                 while ending is None:
                     stream.sync()
                     await stream.consumed()
+                    await self.between_steps(stream.emit)
                     ending = exceeded(spent, self.limits) or await stepper.step()
         except TimeoutError:
             if not wall.expired():

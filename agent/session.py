@@ -8,6 +8,7 @@ reading stops before it and never loses a whole one.
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import json
 import os
@@ -67,7 +68,30 @@ class SessionWriter:
             (directory / _META).write_text(json.dumps(meta) + "\n", encoding="utf-8")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(directory / _EVENTS, flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             _sync_directory(directory)
+        except OSError as exc:
+            raise _cannot_write(directory, exc) from exc
+        return cls(directory, descriptor)
+
+    @classmethod
+    def reopen(cls, directory: Path) -> Self:
+        """Go on with a session, behind its last whole event; a torn line is cut off.
+
+        Raises:
+            SessionError: it is open elsewhere, or cannot be written.
+        """
+        path = directory / _EVENTS
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(descriptor, _whole_bytes(path))
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except BlockingIOError as exc:
+            raise SessionError(f"session {directory.name} is open in another process") from exc
         except OSError as exc:
             raise _cannot_write(directory, exc) from exc
         return cls(directory, descriptor)
@@ -116,6 +140,12 @@ def read_events(directory: Path) -> Iterator[Event]:
     except OSError as exc:
         hint = "rnj-agent sessions list"
         raise SessionError(f"cannot read {path}: {exc.strerror}", hint=hint) from exc
+
+
+def _whole_bytes(path: Path) -> int:
+    """The file's size without a torn last line."""
+    with path.open("rb") as lines:
+        return sum(map(len, itertools.takewhile(_is_whole, lines)))
 
 
 def _is_whole(line: bytes) -> bool:

@@ -51,7 +51,7 @@ class Stepper:
     @contextmanager
     def _opened(self, num_prompt_tokens: int, clock: StepClock) -> Generator[None]:
         self.spent.num_steps += 1
-        step = self.spent.num_steps
+        step = self.spent.step
         exact = self.model.info.exact_counts
         self.stream.emit(StepStarted(step=step, num_prompt_tokens=num_prompt_tokens, exact=exact))
         try:
@@ -82,7 +82,7 @@ class Stepper:
             if (usage := reader.usage(num_prompt_tokens)) is not None:
                 self.spent.add(usage)
                 self.stream.emit(usage)
-        reply = reader.reply(f"call{self.spent.num_steps:05d}")
+        reply = reader.reply(f"call{self.spent.step:05d}")
         self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
         return reply
 

@@ -13,10 +13,13 @@ class Task:
     text: str
     """What the person asked for, for titles and reports."""
     system_prompt: str
+    """Told once: not where the run goes on with a history."""
     user_message: str
-    """The first user message."""
+    """The first user message of the run."""
     cwd: str
     """The repository on the host."""
     prelude: tuple[Event, ...] = ()
     """What happened while the task was prepared, such as a first test run; recorded behind
     RunStarted. Every Started among them has its Finished."""
+    num_steps_before: int = 0
+    """Steps that the session had before this run; counting goes on from there."""

@@ -98,7 +98,7 @@ cd "$WORK"
 git add -u
 git ls-files -z --others --exclude-standard | { grep -zv '/$' || true; } |
   git update-index --add -z --stdin
-git diff --cached $FORM -M main > "$STATE/patch"
+git diff --cached $FORM -M "$SINCE" > "$STATE/patch"
 """
 _MAKE_READABLE = """
 chmod -R -f u+rwX -- "$WORK" || true
@@ -108,9 +108,9 @@ _RECODE = """
 export GIT_INDEX_FILE=$GIT_DIR/index.now
 cd "$WORK"
 : > "$STATE/patch"
-git diff --cached -z --name-only --no-renames main > "$STATE/names"
+git diff --cached -z --name-only --no-renames "$SINCE" > "$STATE/names"
 while IFS= read -r -d '' name; do
-  set -- main -- ":(top,literal)$name" ":(top,exclude,literal)$name/"
+  set -- "$SINCE" -- ":(top,literal)$name" ":(top,exclude,literal)$name/"
   git diff --cached $FORM --no-renames "$@" > "$STATE/one"
   iconv -f UTF-8 -t UTF-8 "$STATE/one" > /dev/null 2>&1 ||
     git -c diff.rnj.binary=true diff --cached $FORM --no-renames "$@" > "$STATE/one"
@@ -121,6 +121,11 @@ _FORM = (
     "--binary --full-index --no-ext-diff --no-textconv --no-color --no-relative "
     "--src-prefix=a/ --dst-prefix=b/"
 )
+
+_DELIVERED = """
+tree=$(GIT_INDEX_FILE=$GIT_DIR/index.now git write-tree)
+git update-ref refs/heads/delivered "$(git commit-tree -m 'What was delivered' "$tree")"
+"""
 
 _SETTLE = """
 cd "$WORK"
@@ -150,9 +155,14 @@ class Baseline:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._state = sandbox.state_dir
+        self._delivered = "main"
 
-    async def create(self) -> None:
+    async def create(self, *, date: str = "") -> None:
         """Record the copy as it is, and give the model a fresh repository.
+
+        Args:
+            date: of its one commit, as git reads dates; empty: now. The same files with the same
+                date have the same commit id.
 
         Raises:
             SandboxFileError: no git in the sandbox, or no space.
@@ -162,25 +172,40 @@ class Baseline:
             "ATTRIBUTES": _ATTRIBUTES,
             "JUNK": "\n".join(JUNK),
         }
+        if date:
+            settings |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         await self._run(_CREATE, settings)
 
-    async def read_patch(self) -> str:
+    async def read_patch(self, *, undelivered: bool = False) -> str:
         """The difference to the baseline; empty where there is none. Always valid UTF-8.
+
+        Args:
+            undelivered: against what ``mark_delivered`` recorded, if it ever did.
 
         Raises:
             SandboxFileError: unreadable or removed files, or a patch beyond ``MAX_PATCH_BYTES``.
         """
+        variables = {"FORM": _FORM, "SINCE": self._delivered if undelivered else "main"}
         try:
-            await self._run(_SCAN, {"FORM": _FORM})
+            await self._run(_SCAN, variables)
         except SandboxFileError:
             # What the model made unreadable for itself is unreadable for us.
-            await self._run(_MAKE_READABLE + _SCAN, {"FORM": _FORM})
+            await self._run(_MAKE_READABLE + _SCAN, variables)
         data = await self._read("patch", MAX_PATCH_BYTES)
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
-            await self._run(_RECODE, {"FORM": _FORM})
+            await self._run(_RECODE, variables)
             return (await self._read("patch", MAX_PATCH_BYTES)).decode("utf-8")
+
+    async def mark_delivered(self) -> None:
+        """Remember the files as the last ``read_patch`` saw them.
+
+        Raises:
+            SandboxFileError: no space.
+        """
+        await self._run(_DELIVERED, {})
+        self._delivered = "delivered"
 
     async def settle(self) -> tuple[str, ...]:
         """Undo what a command that is not the model's has done: the files put back.

@@ -50,8 +50,8 @@ class FixWorkspace:
     def __post_init__(self) -> None:
         self._baseline = Baseline(self.sandbox)
 
-    async def prepare(self, snapshot: Snapshot) -> None:
-        """Copy the files in and remember them as they are.
+    async def prepare(self, snapshot: Snapshot, *, date: str = "") -> None:
+        """Copy the files in and remember them as they are; ``date``: see ``Baseline.create``.
 
         Raises:
             WorkspaceError: the files changed while they were read.
@@ -61,7 +61,7 @@ class FixWorkspace:
             write_tar(snapshot, archive)
             archive.seek(0)
             await self.sandbox.put_archive(archive)
-        await self._baseline.create()
+        await self._baseline.create(date=date)
 
     async def test_before(self, emit: Emit) -> None:
         """Run the tests once before the model does anything, and undo what they did to the files.
@@ -149,6 +149,32 @@ class FixWorkspace:
         patch = await self._baseline.read_patch()
         parse_patch(patch)
         return patch
+
+    async def collect_undelivered(self) -> str:
+        """As ``collect``, against what was delivered last.
+
+        Raises:
+            SandboxError, PatchError: as from ``collect``.
+        """
+        patch = await self._baseline.read_patch(undelivered=True)
+        parse_patch(patch)
+        return patch
+
+    async def mark_delivered(self) -> None:
+        """What was collected last has been delivered.
+
+        Raises:
+            SandboxError: the sandbox is gone, or full.
+        """
+        await self._baseline.mark_delivered()
+
+    async def adopt(self, *, date: str) -> None:
+        """Take the files that are in the sandbox for what the user saw; as ``prepare`` else.
+
+        Raises:
+            SandboxError: no git in there, or no space.
+        """
+        await self._baseline.create(date=date)
 
 
 def _listed(paths: tuple[str, ...]) -> str:
