@@ -64,6 +64,19 @@ def show_command(session: str, patch: bool, svg: Path | None, as_json: bool) -> 
         click.echo(f"saved in {found.directory}", err=True)
 
 
+@command.command("replay", short_help="Open a session in the app, to look at it.")
+@click.argument("session", default="last")
+def replay_command(session: str) -> None:
+    """Open a session in the app: SESSION is an id, the beginning or end of one, or `last`."""
+    from rnj_agent.agent.session_list import find_session
+
+    found = find_session(session)
+    from rnj_agent.agent.tui.app import RnjApp
+    from rnj_agent.agent.tui.replay import replayed
+
+    RnjApp(replayed(found.directory)).run()
+
+
 def _replay(events: Iterator[Event], *, as_json: bool) -> None:
     from rich.console import Console
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from rnj_agent.agent.events import ContextCompacted, RunFinished, RunStarted, TestPhase
+from rnj_agent.agent.events import (
+    ContextCompacted,
+    Delivered,
+    FilesChanged,
+    RunFinished,
+    RunStarted,
+    TestPhase,
+)
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.tui.output import Output
 
@@ -65,6 +72,31 @@ class CallBlock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandBlock:
+    """A command of the person's own."""
+
+    command: str
+    output: Output = field(default_factory=Output)
+    content: str = ""
+    done: bool = False
+    exit_code: int | None = None
+    """None: it runs still, or was interrupted."""
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangesBlock:
+    """What a command did to the files."""
+
+    event: FilesChanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredBlock:
+    event: Delivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationBlock:
     """A run of the person's test command."""
 
@@ -100,6 +132,9 @@ Block: TypeAlias = (
     | ReplyBlock
     | ReasoningBlock
     | CallBlock
+    | CommandBlock
+    | ChangesBlock
+    | DeliveredBlock
     | VerificationBlock
     | NoticeBlock
     | CompactionBlock

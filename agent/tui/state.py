@@ -1,6 +1,6 @@
 """The view model of a session: a fold over its events, without any Textual.
 
-``Conversation.apply`` takes one event and changes the blocks and the status; it never fails, on
+``Conversation.apply`` takes one event and changes the blocks and the progress; it never fails, on
 whatever prefix of whatever stream. It draws nothing and knows no widget.
 """
 
@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
     ContextCompacted,
+    Delivered,
     Event,
+    FilesChanged,
     MessageFinished,
     Notice,
     ReasoningDelta,
+    Redone,
+    Rewound,
     RunFinished,
     RunStarted,
+    StepFinished,
+    StepStarted,
     TextDelta,
     ToolCallFinished,
     ToolCallStarted,
     ToolOutputDelta,
+    UsageUpdated,
     VerificationFinished,
     VerificationStarted,
 )
@@ -29,7 +38,10 @@ from rnj_agent.agent.messages import AssistantMessage, UserMessage
 from rnj_agent.agent.tui.blocks import (
     Block,
     CallBlock,
+    ChangesBlock,
+    CommandBlock,
     CompactionBlock,
+    DeliveredBlock,
     EndBlock,
     NoticeBlock,
     ReasoningBlock,
@@ -39,24 +51,30 @@ from rnj_agent.agent.tui.blocks import (
     UserBlock,
     VerificationBlock,
 )
-from rnj_agent.agent.tui.status import Status, status_after
+from rnj_agent.agent.tui.parts import joined_parts
+from rnj_agent.agent.tui.progress import Progress, progress_after
 
-_LAST_CODE: Final = re.compile(r"\s*```[\w-]*\n(?:(?!\n```).)*(\n```)?\s*\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"^```", re.MULTILINE)
 _CALL_MARK: Final = "<tool_call>"
 
 
 class Conversation:
-    """The blocks of one session, in order, and its status."""
+    """The blocks of one session, in order, and its progress."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self.status = Status()
+        self.progress = Progress()
         self.patch = ""
         """The session's changes, as the last run that ended told them."""
         self._first_changed = 0
         self._expects_task = False
+        self._in_step = False
+        self._turn_start: int | None = None
+        """Where what the person said before the next step begins."""
+        self._step_starts: dict[int, int] = {}
+        """The first block of each step, with what was said right before it."""
+        self._before_undo: list[Block] = []
         self._calls: dict[str, int] = {}
-        self._verification: int | None = None
 
     def take_changes(self) -> int:
         """The index of the first block that changed since the last time this was asked."""
@@ -64,7 +82,7 @@ class Conversation:
         return changed
 
     def apply(self, event: Event) -> None:
-        self.status = status_after(self.status, event)
+        self.progress = progress_after(self.progress, event)
         match event:
             case RunStarted() | RunFinished():
                 self._apply_run(event)
@@ -78,8 +96,21 @@ class Conversation:
                 self.append(NoticeBlock(level=event.level, text=event.text))
             case ContextCompacted():
                 self.append(CompactionBlock(event=event))
+            case StepStarted() | StepFinished():
+                self._apply_step(event)
+            case UsageUpdated():
+                pass  # the progress tells it
+            case (
+                CommandStarted()
+                | CommandFinished()
+                | FilesChanged()
+                | Rewound()
+                | Redone()
+                | Delivered()
+            ):
+                self._apply_deed(event)
             case _:
-                pass  # the status tells it
+                assert_never(event)
 
     def append(self, block: Block) -> None:
         """Add a block at the end: an event's, or what the app itself has to say."""
@@ -101,11 +132,26 @@ class Conversation:
         match event:
             case RunStarted():
                 self._expects_task = True
-                self.append(StartBlock(event=event))
+                self._turn_start = len(self.blocks)
+                if not self._has_said(event):
+                    self.append(StartBlock(event=event))
                 self.append(UserBlock(text=event.task))
             case RunFinished():
                 self.patch = event.patch
                 self.append(EndBlock(event=event))
+
+    def _has_said(self, event: RunStarted) -> bool:
+        """Whether an earlier turn of this session began with the same model and sandbox."""
+        started = (block.event for block in reversed(self.blocks) if isinstance(block, StartBlock))
+        last = next(started, None)
+        return last is not None and (last.session_id, last.model) == (event.session_id, event.model)
+
+    def _apply_step(self, event: StepStarted | StepFinished) -> None:
+        self._in_step = isinstance(event, StepStarted)
+        if isinstance(event, StepStarted):
+            start = len(self.blocks) if self._turn_start is None else self._turn_start
+            self._step_starts[event.step] = start
+            self._turn_start = None
 
     def _apply_words(self, event: TextDelta | ReasoningDelta | MessageFinished) -> None:
         match event:
@@ -116,11 +162,21 @@ class Conversation:
             case MessageFinished(message=AssistantMessage() as message):
                 self._close_words(message)
             case MessageFinished(message=UserMessage() as message):
-                if not self._expects_task:  # the task stands there already, as it was typed
-                    self.append(ToldBlock(text=message.content))
-                self._expects_task = False
+                self._hear(message.content)
             case MessageFinished():
                 pass  # the system prompt; what tools said comes with their calls
+
+    def _hear(self, text: str) -> None:
+        """A user message: the task, which stands there already as it was typed; or the person's,
+        between steps; or within one the loop's own.
+        """
+        if self._expects_task:
+            self._expects_task = False
+        elif self._in_step:
+            self.append(ToldBlock(text=text))
+        else:
+            self._turn_start = len(self.blocks)
+            self.append(UserBlock(text=text))
 
     def _say(self, text: str) -> None:
         last = self._last()
@@ -145,7 +201,14 @@ class Conversation:
             self._replace_last(ReasoningBlock(text=last.text, done=True))
         elif isinstance(last, ReplyBlock) and not last.done:
             text = message.content if message and message.tool_calls else last.text
-            self._replace_last(ReplyBlock(text=text, done=True))
+            self._replace_last_reply(text)
+
+    def _replace_last_reply(self, text: str) -> None:
+        """A long reply becomes several blocks: only those in view will be drawn."""
+        first, *others = joined_parts(text)
+        self._replace_last(ReplyBlock(text=first, done=True))
+        for part in others:
+            self.append(ReplyBlock(text=part, done=True))
 
     def _apply_call(self, event: ToolCallStarted | ToolOutputDelta | ToolCallFinished) -> None:
         match event:
@@ -158,34 +221,74 @@ class Conversation:
                     grown = replace(block, output=block.output.plus(event.text))
                     self._replace(self._calls[event.call_id], grown)
             case ToolCallFinished():
-                if (block := self._call(event.call_id)) is not None:
+                if isinstance(block := self._call(event.call_id), CallBlock):
                     self._replace(self._calls[event.call_id], _finished(block, event))
 
-    def _call(self, call_id: str) -> CallBlock | None:
-        block = self.blocks[self._calls[call_id]] if call_id in self._calls else None
-        return block if isinstance(block, CallBlock) else None
+    def _call(self, call_id: str) -> CallBlock | CommandBlock | None:
+        """The block of a call, or of a command of the person's."""
+        index = self._calls.get(call_id, len(self.blocks))
+        block = self.blocks[index] if index < len(self.blocks) else None
+        return block if isinstance(block, CallBlock | CommandBlock) else None
+
+    def _apply_deed(
+        self,
+        event: CommandStarted | CommandFinished | FilesChanged | Rewound | Redone | Delivered,
+    ) -> None:
+        """What happens in an interactive session alone."""
+        match event:
+            case CommandStarted():
+                self._calls[event.command_id] = len(self.blocks)
+                self.append(CommandBlock(command=event.command))
+            case CommandFinished():
+                if isinstance(block := self._call(event.command_id), CommandBlock):
+                    self._replace(self._calls[event.command_id], _ended(block, event))
+            case FilesChanged():
+                if event.patch and not self._shows_edit():
+                    self.append(ChangesBlock(event=event))
+            case Rewound():
+                self._undo(event)
+            case Redone():
+                self._redo(event)
+            case Delivered():
+                self.append(DeliveredBlock(event=event))
+
+    def _shows_edit(self) -> bool:
+        """Whether the last block is an edit, which shows what it changed itself."""
+        last = self._last()
+        return isinstance(last, CallBlock) and last.call.name == "edit"
+
+    def _undo(self, event: Rewound) -> None:
+        self.patch = event.patch
+        self._before_undo = list(self.blocks)
+        start = min(self._step_starts.get(event.step, len(self.blocks)), len(self.blocks))
+        self._first_changed = min(self._first_changed, start)
+        del self.blocks[start:]
+        self.append(NoticeBlock(level="info", text=f"undone from step {event.step} on"))
+
+    def _redo(self, event: Redone) -> None:
+        self.patch = event.patch
+        if self._before_undo:
+            self._first_changed = 0
+            self.blocks[:] = self._before_undo
+        self.append(NoticeBlock(level="info", text="done again"))
 
     def _drop_written_call(self) -> None:
         """A call that was written as a code block stands in the conversation once, as a call."""
         self._close_words()
         last = self._last()
         if isinstance(last, ReplyBlock):
-            text = _LAST_CODE.sub("", last.text.partition(_CALL_MARK)[0])
+            text = _without_written_call(last.text)
             if text != last.text:
                 self._replace_last(ReplyBlock(text=text, done=True))
 
     def _apply_verification(self, event: VerificationStarted | VerificationFinished) -> None:
         match event:
             case VerificationStarted():
-                self._verification = len(self.blocks)
                 self.append(VerificationBlock(phase=event.phase, command=event.command))
-            case VerificationFinished() if self._verification is not None:
-                started = self.blocks[self._verification]
-                assert isinstance(started, VerificationBlock)
-                self._replace(self._verification, _verified(started, event))
-                self._verification = None
             case VerificationFinished():
-                pass  # it was never started: nothing to finish
+                last = self._last()
+                if isinstance(last, VerificationBlock) and not last.done:
+                    self._replace_last(_verified(last, event))
 
 
 def _finished(block: CallBlock, event: ToolCallFinished) -> CallBlock:
@@ -208,3 +311,22 @@ def _verified(block: VerificationBlock, event: VerificationFinished) -> Verifica
         output=event.output,
         duration_s=event.duration_s,
     )
+
+
+def _ended(block: CommandBlock, event: CommandFinished) -> CommandBlock:
+    return replace(
+        block,
+        content=event.content,
+        done=True,
+        exit_code=event.exit_code,
+        duration_s=event.duration_s,
+    )
+
+
+def _without_written_call(text: str) -> str:
+    """Without the call at its end, whether in tags or as a code block."""
+    text = text.partition(_CALL_MARK)[0].rstrip()
+    fences = [match.start() for match in _FENCE.finditer(text)]
+    if len(fences) % 2:
+        return text[: fences[-1]].rstrip()
+    return text[: fences[-2]].rstrip() if fences and text.endswith("\n```") else text

@@ -5,11 +5,17 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
     ContextCompacted,
+    Delivered,
     Event,
+    FilesChanged,
     MessageFinished,
     Notice,
     ReasoningDelta,
+    Redone,
+    Rewound,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -43,7 +49,7 @@ _MESSAGES = st.one_of(
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(RunStarted, task=_TEXT),
-    st.builds(StepStarted),
+    st.builds(StepStarted, step=st.integers(1, 5)),
     st.builds(TextDelta, text=_TEXT),
     st.builds(ReasoningDelta, text=_TEXT),
     st.builds(MessageFinished, message=_MESSAGES),
@@ -56,6 +62,12 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(VerificationFinished, output=_TEXT),
     st.builds(Notice, text=_TEXT),
     st.builds(StepFinished),
+    st.builds(CommandStarted, command_id=_IDS, command=_TEXT),
+    st.builds(CommandFinished, command_id=_IDS, content=_TEXT),
+    st.builds(FilesChanged, patch=_TEXT),
+    st.builds(Rewound, step=st.integers(1, 5)),
+    st.builds(Redone),
+    st.builds(Delivered),
     st.builds(RunFinished, duration_s=st.floats(0, 1e6)),
 )
 """One event of any kind; a list of them is no run that could have happened, and must fold too."""

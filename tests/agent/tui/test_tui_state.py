@@ -1,4 +1,4 @@
-"""The fold from events to blocks and status."""
+"""The fold from events to blocks and progress."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_any_prefix_of_any_stream_folds_and_changes_are_told(events: list[Event]
         assert conversation.blocks[:first] == seen[:first]
         seen = list(conversation.blocks)
     assert conversation.blocks == folded(events).blocks
-    assert conversation.status == folded(events).status
+    assert conversation.progress == folded(events).progress
 
 
 async def test_a_run_of_the_loop_becomes_the_blocks_that_a_person_expects() -> None:
@@ -58,8 +58,8 @@ async def test_a_run_of_the_loop_becomes_the_blocks_that_a_person_expects() -> N
     assert call.output.text == "x = 1\n"
     assert (call.done, call.exit_code) == (True, 0)
     assert conversation.patch
-    assert not conversation.status.is_running
-    assert conversation.status.step == 2
+    assert not conversation.progress.is_running
+    assert conversation.progress.step == 2
 
 
 async def test_a_correction_is_shown_as_told_by_the_loop() -> None:
@@ -75,12 +75,12 @@ async def test_a_call_written_as_a_code_block_is_shown_once() -> None:
     assert said.text == "THOUGHT: look."
 
 
-def test_verification_and_usage_reach_block_and_status() -> None:
+def test_verification_and_usage_reach_block_and_progress() -> None:
     conversation = folded(RUN)
     (test,) = [block for block in conversation.blocks if isinstance(block, VerificationBlock)]
     assert (test.done, test.passed, test.exit_code) == (True, False, 1)
-    assert conversation.status.cached_share == 1000 / 1234
-    assert conversation.status.num_context_tokens == 4000  # after the compaction
+    assert conversation.progress.cached_share == 1000 / 1234
+    assert conversation.progress.num_context_tokens == 4000  # after the compaction
 
 
 def test_a_streamed_reply_is_one_block_and_one_change() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
     ContextCompacted,
     Event,
     ReasoningDelta,
@@ -26,7 +28,7 @@ Activity: TypeAlias = Literal["idle", "reading", "writing", "running", "testing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Progress:
     session_id: str = ""
     model: str = ""
     sandbox: str = ""
@@ -54,12 +56,12 @@ class Status:
         return self.num_cached_tokens / self.num_prompt_tokens if self.num_prompt_tokens else 0.0
 
 
-def status_after(status: Status, event: Event) -> Status:
-    """The status once ``event`` has happened."""
+def progress_after(progress: Progress, event: Event) -> Progress:
+    """The progress once ``event`` has happened."""
     match event:
         case RunStarted():
             return replace(
-                status,
+                progress,
                 session_id=event.session_id,
                 model=event.model,
                 sandbox=event.sandbox,
@@ -69,7 +71,7 @@ def status_after(status: Status, event: Event) -> Status:
             )
         case StepStarted():
             return replace(
-                status,
+                progress,
                 step=event.step,
                 num_context_tokens=event.num_prompt_tokens,
                 exact=event.exact,
@@ -77,35 +79,35 @@ def status_after(status: Status, event: Event) -> Status:
                 activity="reading",
             )
         case TextDelta() | ReasoningDelta():
-            return replace(status, activity="writing", num_pieces=status.num_pieces + 1)
+            return replace(progress, activity="writing", num_pieces=progress.num_pieces + 1)
         case UsageUpdated():
-            return _counted(status, event)
+            return _counted(progress, event)
         case ContextCompacted():
-            return replace(status, num_context_tokens=event.num_tokens_after)
+            return replace(progress, num_context_tokens=event.num_tokens_after)
         case _:
-            return _acted(status, event)
+            return _acted(progress, event)
 
 
-def _counted(status: Status, event: UsageUpdated) -> Status:
+def _counted(progress: Progress, event: UsageUpdated) -> Progress:
     return replace(
-        status,
+        progress,
         num_context_tokens=event.num_prompt_tokens + event.num_completion_tokens,
         exact=event.exact,
-        num_prompt_tokens=status.num_prompt_tokens + event.num_prompt_tokens,
-        num_cached_tokens=status.num_cached_tokens + event.num_cached_tokens,
+        num_prompt_tokens=progress.num_prompt_tokens + event.num_prompt_tokens,
+        num_cached_tokens=progress.num_cached_tokens + event.num_cached_tokens,
         tokens_per_s=event.tokens_per_s,
     )
 
 
-def _acted(status: Status, event: Event) -> Status:
+def _acted(progress: Progress, event: Event) -> Progress:
     match event:
-        case ToolCallStarted():
-            return replace(status, activity="running")
+        case ToolCallStarted() | CommandStarted():
+            return replace(progress, activity="running")
         case VerificationStarted():
-            return replace(status, activity="testing")
-        case ToolCallFinished() | VerificationFinished() | StepFinished():
-            return replace(status, activity="idle")
+            return replace(progress, activity="testing")
+        case ToolCallFinished() | CommandFinished() | VerificationFinished() | StepFinished():
+            return replace(progress, activity="idle")
         case RunFinished():
-            return replace(status, activity="idle", is_running=False)
+            return replace(progress, activity="idle", is_running=False)
         case _:
-            return status
+            return progress

@@ -1,0 +1,51 @@
+"""The status line at the bottom."""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+from textual.widget import Widget
+
+from rnj_agent.agent.live.status import Status
+from rnj_agent.agent.tui.draw.palette import Palette
+from rnj_agent.agent.tui.draw.status import draw_status
+from rnj_agent.agent.tui.progress import Progress
+
+
+class StatusBar(Widget):
+    """Counts the seconds of what goes on; everything else it is told."""
+
+    can_focus = False
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self.palette = palette
+        self._status: Status | None = None
+        self._progress = Progress()
+        self._what: tuple[str, int] = ("idle", 0)
+        self._since_s = time.monotonic()
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, self._tick)
+
+    def show(self, status: Status | None, progress: Progress) -> None:
+        what = (progress.activity, progress.step)
+        if what != self._what:
+            self._what, self._since_s = what, time.monotonic()
+        if (status, progress) != (self._status, self._progress):
+            self._status, self._progress = status, progress
+            self.refresh()
+
+    def _tick(self) -> None:
+        if self._progress.activity != "idle":
+            self.refresh()
+
+    def render(self) -> Text:
+        return draw_status(
+            self._status,
+            self._progress,
+            width=self.size.width,
+            elapsed_s=time.monotonic() - self._since_s,
+            palette=self.palette,
+        )
