@@ -50,8 +50,8 @@ class QuantizationConfig:
         )
 
     def requires(self, weight: str) -> bool:
-        """Whether a weight must be FP8: heads are often left out without a word."""
-        return self.covers(weight) and weight != f"{HEAD}.weight"
+        """Whether a weight must be FP8: heads and embeddings are often left out without a word."""
+        return weight.endswith("_proj.weight") and self.covers(weight)
 
 
 def quantization_config(
