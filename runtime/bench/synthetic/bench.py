@@ -1,10 +1,10 @@
-"""Measures a synthetic model on a device: its ceilings first, then every figure as a share of them."""
+"""Measures a synthetic model: what its device can do, then every figure as a share of that."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
@@ -21,15 +21,19 @@ from rnj_agent.runtime.bench.synthetic.speculation import measure_speculation
 from rnj_agent.runtime.bench.synthetic.subject import (
     SubjectOptions,
     SyntheticSubject,
+    check_weights_fit,
     load_synthetic_model,
 )
 from rnj_agent.runtime.bench.synthetic.text import SyntheticText
 from rnj_agent.runtime.bench.this_machine import describe_machine, versions
+from rnj_agent.runtime.memory_budget import weights_size
 
 Rivals: TypeAlias = Literal["transformers"]
 RIVAL_CONTEXT: Final = 1024
 RIVAL_NUM_TOKENS: Final = 64
 RIVAL_SALT: Final = 3
+RIVAL_WORK_BYTES: Final = 4 * 2**30
+"""Of its cache and activations."""
 _GIB = 2**30
 Emit: TypeAlias = Callable[[Figure], None]
 
@@ -86,6 +90,7 @@ class _Bench:
 
     def measure(self) -> None:
         plan = self._options.plan
+        check_weights_fit(self._checkpoint, self._options.subject)
         if self._ceilings is None:
             self._progress("measuring what this device can do")
             self._ceilings = measure_ceilings(self._device)
@@ -132,11 +137,19 @@ class _Bench:
         made_s = time.perf_counter() - begun
         self._progress("making the cache, first passes")
         begun = time.perf_counter()
-        subject = SyntheticSubject(model, self._options.subject)
+        subject = SyntheticSubject(model, self._subject_options())
         warm_s = time.perf_counter() - begun
         if "load" in self._options.plan.only:
             self._take(_load_figures(made_s, warm_s, subject.pass_bytes))
         return subject
+
+    def _subject_options(self) -> SubjectOptions:
+        """Memory of a GPU is left for the rival's weights."""
+        options = self._options.subject
+        if self._options.against is None:
+            return options
+        rival_bytes = weights_size(self._checkpoint, torch.bfloat16, "none").total_bytes
+        return replace(options, reserved_bytes=rival_bytes + RIVAL_WORK_BYTES)
 
     def _against_transformers(self, subject: SyntheticSubject) -> Iterator[Figure]:
         """Both decode the same text; the compiled one comes last, as it may fail to compile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import kv_bytes_per_token
 from rnj_agent.runtime.memory_budget import (
+    EMBEDDING,
     GIB,
     DeviceMemory,
     available_device_bytes,
@@ -49,6 +51,8 @@ class SubjectOptions:
     max_num_seqs: int = 128
     kv_memory_gib: float | None = None
     """None: what is left of a GPU."""
+    reserved_bytes: int = 0
+    """Of the device's memory, left for others."""
     prefill_chunk: int = GPU_PREFILL_CHUNK
     speculation: bool = False
 
@@ -111,39 +115,40 @@ def load_synthetic_model(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> CausalLM:
-    """Read all weights, after looking whether they fit.
-
-    Raises:
-        EngineError: they do not, or there is no GPU for so many; with the figures.
-    """
-    device = torch.device(options.device)
+    """Read all weights; ``check_weights_fit`` says whether they fit."""
     dtype = default_dtype(options.device)
-    num_bytes = weights_size(checkpoint, dtype, options.quant).total_bytes
-    check_weights_fit(num_bytes, options.device, num_layers=checkpoint.config.num_hidden_layers)
     model = load_model(
         checkpoint, dtype=dtype, device=options.device, quant=options.quant, progress=progress
     )
-    synchronize(device)
+    synchronize(model.device)
     return model
 
 
-def check_weights_fit(num_bytes: int, device: str, *, num_layers: int) -> None:
-    """Refuse what a CPU would take hours for, and what the memory does not hold."""
-    is_gpu = device.startswith("cuda")
-    room_bytes = available_device_bytes(device)
+def check_weights_fit(checkpoint: Checkpoint, options: SubjectOptions) -> None:
+    """Look before minutes are spent.
+
+    Raises:
+        EngineError: the memory does not hold the weights, or a CPU would take hours for so many.
+    """
+    dtype = default_dtype(options.device)
+    num_bytes = weights_size(checkpoint, dtype, options.quant).total_bytes
+    is_gpu = options.device.startswith("cuda")
+    room_bytes = available_device_bytes(options.device)
     most = room_bytes if is_gpu else min(room_bytes // 2, MAX_CPU_WEIGHTS_BYTES)
     if num_bytes <= most:
         return
-    why = (
-        f"{room_bytes / GIB:.1f} GiB of the GPU are free"
-        if is_gpu
-        else f"a CPU is given {most / GIB:.1f} GiB to measure ({room_bytes / GIB:.1f} are free)"
-    )
-    layers = max(1, int(num_layers * most / num_bytes * 0.8))
+    free = f"{room_bytes / GIB:.1f} GiB are free"
+    why = free if is_gpu else f"a CPU is given {most / GIB:.1f} to measure, as it is slow ({free})"
+    fixed_bytes = math.prod(checkpoint.shapes[EMBEDDING]) * dtype.itemsize
+    layer_bytes = (num_bytes - fixed_bytes) / checkpoint.config.num_hidden_layers
+    num_layers = int((most - fixed_bytes) // layer_bytes)
+    commands = [f"--synthetic rnj-1 --layers {num_layers}"] if num_layers > 0 else []
     raise EngineError(
         f"The model has {num_bytes / GIB:.1f} GiB of weights; {why}.",
-        hint=f"rnj-agent bench runtime --synthetic rnj-1 --layers {layers}\n"
-        "rnj-agent bench runtime --synthetic rnj-1-tiny",
+        hint="\n".join(
+            f"rnj-agent bench runtime {command}"
+            for command in [*commands, "--synthetic rnj-1-tiny"]
+        ),
     )
 
 
@@ -158,7 +163,7 @@ def build_engine(model: CausalLM, options: SubjectOptions) -> Engine:
         model.config,
         DeviceMemory(
             available_bytes=available_device_bytes(options.device),
-            weights_bytes=0,  # they are loaded: what is available is beside them
+            weights_bytes=options.reserved_bytes,  # ours are loaded already
             is_gpu=options.device.startswith("cuda"),
         ),
         bytes_per_token=storage_bytes,

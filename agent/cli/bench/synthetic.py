@@ -1,0 +1,104 @@
+"""``rnj-agent bench runtime --synthetic``: what this device does with a model of Rnj-1's shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rnj_agent.agent.cli.bench.output import stopwatch, write_results
+
+if TYPE_CHECKING:
+    from rnj_agent.runtime.bench.synthetic.bench import BenchOptions
+    from rnj_agent.runtime.bench.synthetic.plan import SyntheticPlan
+
+SHAPES: Final = ("rnj-1", "rnj-1-tiny")
+QUANTS: Final = ("bf16", "fp8")
+KV_DTYPES: Final = ("auto", "bf16", "fp8", "int8")
+"""As in the runtime, whose import would make ``--help`` slow; a test compares them."""
+SYNTHETIC_GROUPS: Final = ("load", "prefill", "ttft", "decode", "speculation", "memory")
+CPU_PREFILL_CHUNK: Final = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticRequest:
+    """The command line; ``None`` chooses by the device."""
+
+    shape: str
+    num_layers: int | None
+    device: str | None
+    quant: str | None
+    kv_dtype: str
+    against: str | None
+    quick: bool
+    only: tuple[str, ...]
+
+
+def run_synthetic(
+    request: SyntheticRequest, *, json_path: Path | None, plot_path: Path | None
+) -> None:
+    """Measure, and write what was asked for.
+
+    Raises:
+        RnjRuntimeError: the model does not fit, a package is missing, or the engine failed.
+    """
+    from rnj_agent.runtime.bench.plot import check_can_plot
+    from rnj_agent.runtime.bench.synthetic.rival import check_has_transformers
+    from rnj_agent.runtime.machine import calm_worker_threads
+
+    if plot_path is not None:
+        check_can_plot()
+    if request.against is not None:
+        check_has_transformers()
+    calm_worker_threads()
+
+    from rnj_agent.runtime.bench.synthetic import bench
+    from rnj_agent.runtime.bench.synthetic.plot import write_plot
+    from rnj_agent.runtime.bench.synthetic.report import as_json, as_table
+
+    report = bench.run(bench_options(request), progress=stopwatch())
+    write_results(as_table(report), as_json(report), json_path)
+    if plot_path is not None:
+        write_plot(report, plot_path)
+        click.echo(f"wrote {plot_path}", err=True)
+
+
+def bench_options(request: SyntheticRequest) -> BenchOptions:
+    """FP8 on GPUs, bf16 elsewhere, unless it is said."""
+    import torch
+
+    from rnj_agent.runtime.bench.synthetic.bench import BenchOptions
+    from rnj_agent.runtime.bench.synthetic.subject import GPU_PREFILL_CHUNK, SubjectOptions
+
+    device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    is_gpu = device.startswith("cuda")
+    quant = request.quant or ("fp8" if is_gpu else "bf16")
+    plan = _plan(request)
+    subject: Any = SubjectOptions(
+        device=device,
+        quant="fp8" if quant == "fp8" else "none",
+        kv_dtype=request.kv_dtype,  # pyright: ignore[reportArgumentType] - click has checked it
+        max_num_seqs=max(plan.batch_sizes),
+        prefill_chunk=GPU_PREFILL_CHUNK if is_gpu else CPU_PREFILL_CHUNK,
+    )
+    return BenchOptions(
+        shape=request.shape,
+        num_layers=request.num_layers,
+        subject=subject,
+        plan=plan,
+        against="transformers" if request.against else None,
+    )
+
+
+def _plan(request: SyntheticRequest) -> SyntheticPlan:
+    from rnj_agent.runtime.bench.synthetic.figure import GROUPS
+    from rnj_agent.runtime.bench.synthetic.plan import QUICK, TINY, SyntheticPlan
+
+    plan = SyntheticPlan()
+    if request.shape == "rnj-1-tiny":
+        plan = TINY
+    elif request.quick:
+        plan = QUICK
+    return replace(plan, only=frozenset(set(GROUPS).intersection(request.only or GROUPS)))
