@@ -46,8 +46,10 @@ def fp8_names(tensors: Mapping[str, StoredTensor], config: QuantizationConfig | 
         CheckpointError: tensors and config contradict each other, or a scale is missing, left over,
             or of a shape that is neither one number nor one for each output channel.
     """
-    weights = frozenset(name for name, tensor in tensors.items() if tensor.dtype == FP8)
-    for name in weights:
+    weights = frozenset(
+        name for name, t in tensors.items() if t.dtype == FP8 and not name.endswith(SCALE)
+    )
+    for name in sorted(weights):
         _check_weight(name, tensors, config)
     scales = frozenset(f"{name}{SCALE}" for name in weights)
     if config is None:
