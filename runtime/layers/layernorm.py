@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,3 +22,13 @@ class RMSNorm:
 
     def __call__(self, x: Tensor) -> Tensor:
         return functional.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype)
+
+
+class Update(NamedTuple):
+    """What a layer adds to the residual stream: norm(y), or y."""
+
+    y: Tensor
+    norm: RMSNorm | None
+
+    def added_to(self, x: Tensor) -> Tensor:
+        return x + (self.norm(self.y) if self.norm else self.y)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import triton
 import triton.language as tl
@@ -21,6 +22,7 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 INTERPRETED = bool(knobs.runtime.interpret)
 """Whether kernels run in Triton's interpreter, on CPU tensors (``TRITON_INTERPRET=1``)."""
+IS_INTERPRETED: tl.constexpr = tl.constexpr(INTERPRETED)
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, **options: object) -> None:
@@ -33,7 +35,9 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, **options: ob
         options: its ``constexpr`` parameters, and ``num_warps`` and ``num_stages``. A parameter
             ``overlap`` also says how to launch.
     """
-    if all(grid):
+    if not all(grid):
+        return
+    with np.errstate(all="ignore"):  # in the interpreter: a GPU does not warn of infinities
         kernel[grid](*arguments, launch_pdl=bool(options.get("overlap")), **options)
 
 
@@ -45,6 +49,14 @@ def runs_on(tensor: torch.Tensor) -> bool:
 def power_of_2(size: int) -> int:
     """The first that is not below ``size``: what a block of indices must be long."""
     return 1 << (size - 1).bit_length()
+
+
+@triton.jit
+def bound(number: tl.tensor) -> tl.tensor:
+    """A loop's: Triton 3.6 interprets it as an array of one number, which numpy 2.4 refuses."""
+    if IS_INTERPRETED:
+        return number.handle.data.item()
+    return number
 
 
 @triton.jit

@@ -14,7 +14,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rnj_agent.runtime.kernels.gpu.launch import INTERPRETED, launch, power_of_2
+from rnj_agent.runtime.kernels.gpu.launch import (
+    INTERPRETED,
+    launch,
+    power_of_2,
+    start_next,
+    wait_for_previous,
+)
 from rnj_agent.runtime.quant.fp8 import FP8_DTYPE, FP8_MAX, MIN_SCALE, Fp8Rows
 
 MAX_COLUMNS = 1 << 16
@@ -27,10 +33,20 @@ CAST_BY_HAND: tl.constexpr = tl.constexpr(INTERPRETED)
 
 @triton.jit
 def row_scale(row: tl.tensor) -> tl.tensor:
-    """The scale of a float32 row; of one with NaN it is NaN, whose bits are above all others."""
-    magnitude = row.to(tl.int32, bitcast=True) & 0x7FFFFFFF
-    amax = tl.max(magnitude, axis=0).to(tl.float32, bitcast=True)
-    scale = tl.div_rn(amax, LARGEST)
+    """The scale of a float32 row."""
+    return scale_of(tl.max(magnitude(row), axis=0))
+
+
+@triton.jit
+def magnitude(x: tl.tensor) -> tl.tensor:
+    """The bits of abs(x), which compare as numbers do; NaN's are above all others."""
+    return x.to(tl.int32, bitcast=True) & 0x7FFFFFFF
+
+
+@triton.jit
+def scale_of(largest_magnitude: tl.tensor) -> tl.tensor:
+    """Of a row; NaN if it holds one."""
+    scale = tl.div_rn(largest_magnitude.to(tl.float32, bitcast=True), LARGEST)
     return tl.where(scale < SMALLEST_SCALE, SMALLEST_SCALE, scale)
 
 
@@ -63,8 +79,11 @@ def quantize_tokens_kernel(
     scales: tl.tensor,
     num_columns: tl.tensor,
     block: tl.constexpr,
+    overlap: tl.constexpr,
 ) -> None:
     """One program a row."""
+    start_next(overlap)
+    wait_for_previous(overlap)
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, block)
     mask = columns < num_columns
@@ -75,11 +94,12 @@ def quantize_tokens_kernel(
     tl.store(scales + row, scale)
 
 
-def quantize_tokens(x: Tensor) -> Fp8Rows:
+def quantize_tokens(x: Tensor, *, overlap: bool = False) -> Fp8Rows:
     """One scale for each row.
 
     Args:
         x: floating point [M, K], contiguous, K up to ``MAX_COLUMNS``.
+        overlap: see ``launch``.
     """
     rows = empty_rows(x, x.shape[1])
     block = power_of_2(x.shape[1])
@@ -91,6 +111,7 @@ def quantize_tokens(x: Tensor) -> Fp8Rows:
         rows.scale,
         x.shape[1],
         block=block,
+        overlap=overlap,
         num_warps=row_warps(block),
     )
     return rows

@@ -1,0 +1,339 @@
+"""The product of a few rows with a large weight, as fast as the weight can be read.
+
+A program takes ``block_n`` of the weight's rows and a part of their columns, and reads them once,
+through a pipeline that keeps ``num_stages`` tiles in flight. Where the rows alone are too few
+programs for the card, ``split_k`` programs share them: each leaves its sums in memory, and the last
+to come adds them up, in the order of the parts: the result does not depend on who was last.
+
+Rows do not see each other. A row is summed over the same columns in the same order whatever
+stands beside it, as long as ``split_k``, ``block_k`` and ``weight_first`` are the same: a guess is
+judged by the logits that decoding one token would have had.
+
+Products of FP8 with FP8 are exact; with ``weight_first`` Hopper's tensor cores add up to
+``block_k`` of them in fewer bits than float32 has, otherwise all is added in float32.
+
+M rows of activations, up to 32; N output features; K input features.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from rnj_agent.runtime.kernels.gpu.launch import (
+    IS_INTERPRETED,
+    bound,
+    launch,
+    power_of_2,
+    start_next,
+    wait_for_previous,
+)
+from rnj_agent.runtime.kernels.gpu.quantize_tokens import magnitude, scale_of, to_fp8
+from rnj_agent.runtime.kernels.gpu.rounding import cast
+from rnj_agent.runtime.quant.skinny_config import MAX_SKINNY_ROWS, SkinnyConfig
+
+MAX_TILES = 1 << 14
+"""Of a weight: as many counters as there are."""
+LINE_BYTES = 128
+"""What a prefetch brings into the L2 cache."""
+
+
+class Activations(NamedTuple):
+    """What is multiplied with the weight, and in which format."""
+
+    rows: Tensor
+    """[M, K]: float8_e4m3fn, or floating point of 16 bits."""
+    scale: Tensor | None
+    """float32 [M, 1] of FP8 rows; None: there is none."""
+    quantize: bool = False
+    """Round 16 bits to FP8 on the way, as ``quantize_tokens`` does."""
+
+
+class Weight(NamedTuple):
+    """What stays: see ``Fp8Weight``, or a plain matrix."""
+
+    data: Tensor
+    """[N, K]: float8_e4m3fn, or of the activations' dtype."""
+    scale: Tensor | None
+    """float32 [N]; None: there is none."""
+    bias: Tensor | None
+
+
+@triton.jit
+def skinny_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+    x: tl.tensor,
+    x_scales: tl.tensor,
+    weight: tl.tensor,
+    weight_scales: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    partials: tl.tensor,
+    counters: tl.tensor,
+    num_rows: tl.tensor,
+    num_features: tl.tensor,
+    num_columns: tl.tensor,
+    block_m: tl.constexpr,
+    block_n: tl.constexpr,
+    block_k: tl.constexpr,
+    split_k: tl.constexpr,
+    weight_first: tl.constexpr,
+    even_k: tl.constexpr,
+    x_format: tl.constexpr,
+    scaled_weight: tl.constexpr,
+    has_bias: tl.constexpr,
+    prefetch_k: tl.constexpr,
+    line: tl.constexpr,
+    overlap: tl.constexpr,
+) -> None:
+    """Programs: tiles of features, times ``split_k``."""
+    start_next(overlap)
+    rows = tl.arange(0, block_m)
+    tile = tl.program_id(0)
+    features = tile * block_n + tl.arange(0, block_n)
+    part_columns = tl.cdiv(num_columns, block_k * split_k) * block_k
+    first_column = tl.program_id(1) * part_columns
+    safe_features = tl.minimum(features, num_features - 1).to(tl.int64)
+    weight_rows = weight + safe_features[:, None] * num_columns
+    if overlap:
+        prefetch(weight_rows, first_column, num_columns, prefetch_k, line)
+        wait_for_previous(overlap)
+    row_mask = rows < num_rows
+    x_rows = x + rows[:, None] * num_columns
+    x_scale = tl.full((block_m,), 1.0, tl.float32)
+    if x_format == "quantize":
+        x_scale = scales_of_rows(x_rows, row_mask, num_columns, block_m, block_k)
+    if x_format == "fp8":
+        x_scale = tl.load(x_scales + rows, mask=row_mask, other=0.0)
+    sums = sums_of_part(
+        x_rows,
+        row_mask,
+        x_scale,
+        weight_rows,
+        first_column,
+        part_columns,
+        num_columns,
+        block_m,
+        block_n,
+        block_k,
+        weight_first,
+        even_k,
+        x_format,
+    )
+    offsets = rows[:, None] * num_features + features[None, :]
+    feature_mask = features < num_features
+    mask = row_mask[:, None] & feature_mask[None, :]
+    if split_k > 1:
+        size = num_rows * num_features
+        tl.store(partials + tl.program_id(1) * size + offsets, sums, mask=mask)
+        tl.debug_barrier()  # all threads' stores are before the one that says so
+        arrived = tl.atomic_add(counters + tile, 1, sem="acq_rel")
+        if arrived < split_k - 1:
+            return
+        tl.store(counters + tile, 0)
+        sums = tl.load(partials + offsets, mask=mask, other=0.0, cache_modifier=".cg")
+        for part in tl.static_range(1, split_k):
+            sums += tl.load(
+                partials + part * size + offsets, mask=mask, other=0.0, cache_modifier=".cg"
+            )
+    y = sums * x_scale[:, None]
+    if scaled_weight:
+        y *= tl.load(weight_scales + features, mask=feature_mask, other=0.0)[None, :]
+    if has_bias:
+        y += tl.load(bias + features, mask=feature_mask, other=0.0).to(tl.float32)[None, :]
+    tl.store(out + offsets, cast(y, out.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def sums_of_part(  # noqa: PLR0913 - as its caller
+    x_rows: tl.tensor,
+    row_mask: tl.tensor,
+    x_scale: tl.tensor,
+    weight_rows: tl.tensor,
+    first_column: tl.tensor,
+    part_columns: tl.tensor,
+    num_columns: tl.tensor,
+    block_m: tl.constexpr,
+    block_n: tl.constexpr,
+    block_k: tl.constexpr,
+    weight_first: tl.constexpr,
+    even_k: tl.constexpr,
+    x_format: tl.constexpr,
+) -> tl.tensor:
+    """Of x @ weight.T over a part of the columns: float32 [block_m, block_n]."""
+    if weight_first:
+        sums = tl.zeros((block_n, block_m), dtype=tl.float32)
+    else:
+        sums = tl.zeros((block_m, block_n), dtype=tl.float32)
+    columns = first_column + tl.arange(0, block_k)
+    for column in range(0, bound(part_columns), block_k):
+        if even_k:
+            a = tl.load(x_rows + (columns + column)[None, :], mask=row_mask[:, None], other=0.0)
+            b = tl.load(weight_rows + (columns + column)[None, :], eviction_policy="evict_first")
+        else:
+            inside = (columns + column < num_columns)[None, :]
+            a = tl.load(
+                x_rows + (columns + column)[None, :], mask=row_mask[:, None] & inside, other=0.0
+            )
+            b = tl.load(weight_rows + (columns + column)[None, :], mask=inside, other=0.0)
+        if x_format == "quantize":
+            a = to_fp8(a.to(tl.float32), x_scale[:, None])
+        if x_format == "bits16":
+            b = widened(b, a.dtype)
+            a, b = factor(a), factor(b)
+        elif not weight_first:
+            a, b = a.to(tl.float16), b.to(tl.float16)
+        if weight_first:
+            sums = tl.dot(b, tl.trans(a), sums, max_num_imprecise_acc=block_k)
+        else:
+            sums = tl.dot(a, tl.trans(b), sums)
+    if weight_first:
+        sums = tl.trans(sums)
+    return sums
+
+
+@triton.jit
+def factor(x: tl.tensor) -> tl.tensor:
+    """Of a product; the interpreter multiplies bfloat16's bits as if they were whole numbers."""
+    if IS_INTERPRETED:
+        return x.to(tl.float32)
+    return x
+
+
+@triton.jit
+def widened(b: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
+    """FP8 as bits, because older cards have no such type, to 16 bits, exactly but for NaN."""
+    if b.dtype == tl.uint8:
+        bits = b.to(tl.uint16)
+        small = ((bits & 0x80) << 8) | ((bits & 0x7F) << 7)
+        b = (small.to(tl.float16, bitcast=True) * 256.0).to(dtype)  # the biases are 7 and 15
+    return b
+
+
+@triton.jit
+def scales_of_rows(
+    x_rows: tl.tensor,
+    row_mask: tl.tensor,
+    num_columns: tl.tensor,
+    block_m: tl.constexpr,
+    block_k: tl.constexpr,
+) -> tl.tensor:
+    """As ``quantize_tokens`` has them, since a largest number has no order: float32 [block_m]."""
+    largest = tl.zeros((block_m, block_k), dtype=tl.int32)
+    for column in range(0, bound(num_columns), block_k):
+        columns = column + tl.arange(0, block_k)
+        mask = row_mask[:, None] & (columns < num_columns)[None, :]
+        a = tl.load(x_rows + columns[None, :], mask=mask, other=0.0)
+        largest = tl.maximum(largest, magnitude(a.to(tl.float32)))
+    return scale_of(tl.max(largest, axis=1))
+
+
+@triton.jit
+def prefetch(
+    weight_rows: tl.tensor,
+    first_column: tl.tensor,
+    num_columns: tl.tensor,
+    prefetch_k: tl.constexpr,
+    line: tl.constexpr,
+) -> None:
+    """Bring the first ``prefetch_k`` columns of the part into the L2 cache."""
+    columns = first_column + tl.arange(0, prefetch_k // line) * line
+    columns = tl.minimum(columns, num_columns - 1)
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.b32 $0, 0;",
+        "=r,l",
+        [(weight_rows + columns[None, :]).to(tl.int64)],
+        dtype=tl.int32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+def skinny_product(
+    x: Activations,
+    weight: Weight,
+    config: SkinnyConfig,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    overlap: bool = False,
+) -> Tensor:
+    """(x * scale) @ (weight * scale).T + bias.
+
+    Args:
+        x: up to ``MAX_SKINNY_ROWS``.
+        weight: contiguous, as x is.
+        config: how to cut it; of all numbers of rows the same, if rows shall not tell.
+        dtype: of the result.
+        overlap: see ``launch``.
+
+    Returns:
+        [M, N].
+    """
+    num_rows, num_columns = x.rows.shape
+    num_features = len(weight.data)
+    assert 0 < num_rows <= MAX_SKINNY_ROWS
+    assert weight.data.shape[1] == num_columns
+    assert x.rows.is_contiguous()
+    assert weight.data.is_contiguous()
+    num_tiles = -(-num_features // config.block_n)
+    assert num_tiles <= MAX_TILES
+    device = x.rows.device
+    out = torch.empty((num_rows, num_features), dtype=dtype, device=device)
+    partials = out
+    if config.split_k > 1:
+        size = (config.split_k, num_rows, num_features)
+        partials = torch.empty(size, dtype=torch.float32, device=device)
+    launch(
+        skinny_kernel,
+        (num_tiles, config.split_k),
+        x.rows,
+        out if x.scale is None else x.scale,
+        weight.data.view(torch.uint8) if _is_widened(x, weight) else weight.data,
+        out if weight.scale is None else weight.scale,
+        out if weight.bias is None else weight.bias,
+        out,
+        partials,
+        counters(device),
+        num_rows,
+        num_features,
+        num_columns,
+        block_m=16 if num_rows <= 16 else 32,
+        block_n=config.block_n,
+        block_k=config.block_k,
+        split_k=config.split_k,
+        weight_first=config.weight_first,
+        even_k=num_columns % (config.block_k * config.split_k) == 0,
+        x_format=_format(x),
+        scaled_weight=weight.scale is not None,
+        has_bias=weight.bias is not None,
+        prefetch_k=power_of_2(config.block_k * config.num_stages),
+        line=LINE_BYTES // weight.data.itemsize,
+        overlap=overlap,
+        num_warps=config.num_warps,
+        num_stages=config.num_stages,
+    )
+    return out
+
+
+@cache
+def counters(device: torch.device) -> Tensor:
+    """Of programs that have finished their part of a tile: 0 between products.
+
+    One stream's products share them, since it runs one after the other.
+    """
+    return torch.zeros(MAX_TILES, dtype=torch.int32, device=device)
+
+
+def _format(x: Activations) -> str:
+    if x.quantize:
+        return "quantize"
+    return "bits16" if x.scale is None else "fp8"
+
+
+def _is_widened(x: Activations, weight: Weight) -> bool:
+    """Whether the weight alone is FP8."""
+    return _format(x) == "bits16" and weight.scale is not None
