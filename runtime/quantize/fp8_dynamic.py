@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.quant.fp8 import FP8_DTYPE, FP8_MAX
+from rnj_agent.runtime.quant.pieces import PIECE_WEIGHTS, run_pieces, slices
 
 SCHEME = "fp8-dynamic"
 SCALE_DTYPE = torch.bfloat16
@@ -39,15 +40,25 @@ def quantize_channels(weight: Tensor) -> Fp8Channels:
     """Quantise rows of a weight; each row is on its own.
 
     The weight is divided by the scale as it is stored, already rounded, and a bfloat16 quotient is
-    rounded to bfloat16 before it is rounded to FP8: as everyone else's files have it.
+    rounded to bfloat16 before it is rounded to FP8: as everyone else's files have it. Where a row
+    has NaN or infinities, its scale is not finite.
 
     Args:
-        weight: finite, floating point [out, in].
+        weight: floating point [out, in].
     """
-    amax = torch.maximum(weight.amax(1, keepdim=True), -weight.amin(1, keepdim=True))
-    scale = (amax.float() / FP8_MAX).to(SCALE_DTYPE)
-    scale[scale == 0] = ZERO_ROW_SCALE
-    return Fp8Channels((weight / scale).clamp_(-FP8_MAX, FP8_MAX).to(FP8_DTYPE), scale)
+    num_rows, num_columns = weight.shape
+    data = torch.empty(weight.shape, dtype=FP8_DTYPE)
+    scale = torch.empty((num_rows, 1), dtype=SCALE_DTYPE)
+
+    def quantize(rows: slice) -> None:
+        part = weight[rows]
+        amax = torch.maximum(part.amax(1, keepdim=True), -part.amin(1, keepdim=True))
+        scale[rows] = amax.float() / FP8_MAX
+        scale[rows][scale[rows] == 0] = ZERO_ROW_SCALE
+        data[rows] = (part / scale[rows]).clamp_(-FP8_MAX, FP8_MAX).to(FP8_DTYPE)
+
+    run_pieces(quantize, slices(num_rows, max(1, PIECE_WEIGHTS // num_columns)))
+    return Fp8Channels(data, scale)
 
 
 def fp8_dynamic_config() -> dict[str, object]:

@@ -15,7 +15,7 @@ from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.quantize.fp8_dynamic import quantize_channels
 from rnj_agent.runtime.quantize.source import DTYPES, SourceTensor
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 8 << 20
 """Read at once: a few times this is what a tensor of any size needs of memory."""
 
 
@@ -26,20 +26,25 @@ def output_bytes(tensor: SourceTensor) -> Iterator[bytes]:
         CheckpointError: NaN or infinite weights, or the file has become shorter.
     """
     if not tensor.is_linear:
-        for piece in _read(tensor, PIECE_BYTES):
+        for first, piece in _read(tensor, PIECE_BYTES):
+            # NaN wins both: several times faster than isfinite of every number
+            if not (piece.amax().isfinite() and piece.amin().isfinite()):
+                raise _not_finite(tensor, first, piece)
             yield _as_bytes(piece)
         return
     scales: list[bytes] = []
     row_bytes = tensor.size_bytes // tensor.shape[0]
-    for piece in _read(tensor, max(1, PIECE_BYTES // row_bytes) * row_bytes):
+    for first, piece in _read(tensor, max(1, PIECE_BYTES // row_bytes) * row_bytes):
         data, scale = quantize_channels(piece.view(-1, tensor.shape[1]))
+        if not scale.isfinite().all():
+            raise _not_finite(tensor, first, piece)
         scales.append(_as_bytes(scale))
         yield _as_bytes(data)
     yield from scales
 
 
-def _read(tensor: SourceTensor, piece_bytes: int) -> Iterator[Tensor]:
-    """[n] each."""
+def _read(tensor: SourceTensor, piece_bytes: int) -> Iterator[tuple[int, Tensor]]:
+    """Pieces of the flat tensor, and where in it each begins."""
     dtype = DTYPES[tensor.dtype]
     with tensor.file.open("rb") as file:
         file.seek(tensor.offset)
@@ -49,19 +54,13 @@ def _read(tensor: SourceTensor, piece_bytes: int) -> Iterator[Tensor]:
                 raise CheckpointError(
                     f"{tensor.file.name} ends within {tensor.name}: it was changed meanwhile"
                 )
-            piece = torch.frombuffer(buffer, dtype=dtype)
-            _check_finite(piece, tensor, start // dtype.itemsize)
-            yield piece
+            yield start // dtype.itemsize, torch.frombuffer(buffer, dtype=dtype)
 
 
-def _check_finite(piece: Tensor, tensor: SourceTensor, first: int) -> None:
-    """Args: ``first`` is where in the flat tensor the piece begins."""
-    finite = piece.isfinite()
-    if finite.all():
-        return
-    index = int(finite.logical_not().nonzero()[0])
+def _not_finite(tensor: SourceTensor, first: int, piece: Tensor) -> CheckpointError:
+    index = int(piece.isfinite().logical_not().nonzero()[0])
     position = torch.unravel_index(torch.tensor(first + index), tensor.shape)
-    raise CheckpointError(
+    return CheckpointError(
         f"{tensor.file.name}: {tensor.name} is {piece[index].item()} "
         f"at {[int(axis) for axis in position]}",
         hint="The checkpoint is damaged: fetch it again. No scheme can quantise such weights.",
