@@ -1,9 +1,10 @@
-"""``rnj-agent bench``: measure the runtime and the sandbox on this machine."""
+"""``rnj-agent bench``: measure the runtime, its numbers and the sandbox on this machine."""
 
 from __future__ import annotations
 
 import click
 
+from rnj_agent.agent.cli.bench.numerics import numerics_command
 from rnj_agent.agent.cli.bench.runtime import runtime_command
 from rnj_agent.agent.cli.options import json_option, load_cli_config, sandbox_options
 
@@ -14,6 +15,7 @@ def command() -> None:
 
 
 command.add_command(runtime_command)
+command.add_command(numerics_command)
 
 
 @command.command("sandbox")

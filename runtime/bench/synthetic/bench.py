@@ -30,7 +30,6 @@ from rnj_agent.runtime.memory_budget import weights_size
 
 Rivals: TypeAlias = Literal["transformers"]
 RIVAL_CONTEXT: Final = 1024
-RIVAL_NUM_TOKENS: Final = 64
 RIVAL_SALT: Final = 3
 RIVAL_WORK_BYTES: Final = 4 * 2**30
 """Of its cache and activations."""
@@ -153,21 +152,22 @@ class _Bench:
 
     def _against_transformers(self, subject: SyntheticSubject) -> Iterator[Figure]:
         """Both decode the same text; the compiled one comes last, as it may fail to compile."""
+        num_tokens = self._options.plan.num_rival_tokens
         context = min(RIVAL_CONTEXT, subject.engine.max_model_len // 2)
         prompt_ids = self._text.prompt(context, salt=RIVAL_SALT)
-        ours_ids = subject.reply(prompt_ids, num_tokens=RIVAL_NUM_TOKENS)
+        ours_ids = subject.reply(prompt_ids, num_tokens=num_tokens)
         rates = [
-            subject.generate([prompt_ids], num_tokens=RIVAL_NUM_TOKENS).decode_tokens_per_s
+            subject.generate([prompt_ids], num_tokens=num_tokens).decode_tokens_per_s
             for _ in range(self._options.plan.num_runs)
         ]
         self._progress("transformers: making the weights")
         with transformers_rival(self._checkpoint, self._device) as rival:
-            theirs_ids = rival.reply(prompt_ids, num_tokens=RIVAL_NUM_TOKENS, compiles=False)
+            theirs_ids = rival.reply(prompt_ids, num_tokens=num_tokens, compiles=False)
             for compiles in (False, True) if self._device.type == "cuda" else (False,):
                 name = "transformers, compiled" if compiles else "transformers"
                 self._progress(f"{name}: decode at {context}")
                 rate = rival.decode_tokens_per_s(
-                    prompt_ids, num_tokens=RIVAL_NUM_TOKENS, compiles=compiles
+                    prompt_ids, num_tokens=num_tokens, compiles=compiles
                 )
                 yield Figure(
                     group="decode",

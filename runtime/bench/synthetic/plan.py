@@ -22,6 +22,8 @@ class SyntheticPlan:
     """Of the prompt whose reply repeats a part of it, edited."""
     num_edit_tokens: int = 1024
     """Of that reply."""
+    num_rival_tokens: int = 64
+    """Of the reply that a rival is compared by."""
     num_runs: int = 3
     only: frozenset[Group] = frozenset(GROUPS)
 
@@ -43,6 +45,7 @@ TINY = SyntheticPlan(
     num_decode_tokens=8,
     edit_prompt_tokens=512,
     num_edit_tokens=128,
+    num_rival_tokens=16,
     num_runs=2,
 )
 """For models whose window is 2,048 tokens."""
