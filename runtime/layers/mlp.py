@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from torch import Tensor
-from torch.nn import functional
 
 from rnj_agent.runtime.config import Activation
+from rnj_agent.runtime.layers.activation import activate
 from rnj_agent.runtime.layers.linear import Linear
+from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 
 
 class GatedMLP:
@@ -27,16 +26,8 @@ class GatedMLP:
 
     def __call__(self, gate_up: Tensor) -> Tensor:
         """[T, 2 * intermediate], what ``gate_up_proj`` made of x, to [T, hidden]."""
+        down_proj = self.down_proj
+        if isinstance(down_proj, Fp8Linear) and down_proj.quantize_activations:
+            return down_proj.after_gate(gate_up, self.activation)
         gate, up = gate_up.chunk(2, dim=-1)
-        return self.down_proj(activate(gate, self.activation) * up)
-
-
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """Elementwise."""
-    match activation:
-        case "silu":
-            return functional.silu(x)
-        case "gelu_pytorch_tanh":
-            return functional.gelu(x, approximate="tanh")
-        case _:
-            assert_never(activation)
+        return down_proj(activate(gate, self.activation) * up)

@@ -5,19 +5,11 @@ T new tokens.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from torch import Tensor
 
-from rnj_agent.runtime.layers.layernorm import RMSNorm
+from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.layers.linear import Linear
-
-
-class Update(NamedTuple):
-    """What a layer adds: norm(y), or y."""
-
-    y: Tensor
-    norm: RMSNorm | None
+from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 
 
 class ResidualStream:
@@ -46,12 +38,19 @@ class ResidualStream:
 
     def project(self, norm: RMSNorm, linear: Linear) -> Tensor:
         """linear(norm(x)), [T, out_features]."""
+        if isinstance(linear, Fp8Linear) and linear.quantize_activations:
+            self._x, y = linear.after_norm(self._x, self._take(), norm)
+            return y
         return linear(norm(self.value()))
 
     def value(self) -> Tensor:
         """The sum with all updates, [T, hidden]."""
-        if self._update is not None:
-            y, norm = self._update
-            self._x = self._x + (norm(y) if norm else y)
-            self._update = None
+        update = self._take()
+        if update is not None:
+            self._x = update.added_to(self._x)
         return self._x
+
+    def _take(self) -> Update | None:
+        """What is still to be added, which the caller does."""
+        update, self._update = self._update, None
+        return update

@@ -47,7 +47,7 @@ def normalised(
 
 
 @triton.jit
-def add_norm_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def add_norm_quantize_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
     x: tl.tensor,
     y: tl.tensor,
     y_weight: tl.tensor,
@@ -60,7 +60,6 @@ def add_norm_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its p
     eps: tl.tensor,
     has_update: tl.constexpr,
     has_y_norm: tl.constexpr,
-    quantize: tl.constexpr,
     block: tl.constexpr,
     overlap: tl.constexpr,
 ) -> None:
@@ -80,11 +79,10 @@ def add_norm_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its p
         rounded = cast(total + added, dtype)
         tl.store(x_out + offsets, rounded, mask=mask)
         total = rounded.to(tl.float32)
-    if quantize:
-        hidden = normalised(total, weight, num_columns, eps, block, dtype)
-        scale = row_scale(hidden)
-        tl.store(data + offsets, to_fp8(hidden, scale), mask=mask)
-        tl.store(scales + row, scale)
+    hidden = normalised(total, weight, num_columns, eps, block, dtype)
+    scale = row_scale(hidden)
+    tl.store(data + offsets, to_fp8(hidden, scale), mask=mask)
+    tl.store(scales + row, scale)
 
 
 def add_norm_quantize(
@@ -99,42 +97,28 @@ def add_norm_quantize(
         overlap: see ``launch``.
     """
     rows = empty_rows(x, x.shape[1])
-    return _run(x, update, norm, rows, overlap=overlap), rows
-
-
-def add_norm(x: Tensor, update: Update, *, overlap: bool = False) -> Tensor:
-    """The sum alone."""
-    return _run(x, update, None, None, overlap=overlap)
-
-
-def _run(
-    x: Tensor, update: Update | None, norm: RMSNorm | None, rows: Fp8Rows | None, *, overlap: bool
-) -> Tensor:
-    assert x.is_contiguous()
     y, y_norm = update or (x, None)
     assert y.is_contiguous()
     assert (y.shape, y.dtype) == (x.shape, x.dtype)
     x_out = x if update is None else torch.empty_like(x)
-    data, scales = rows or (x, x)
     block = power_of_2(x.shape[1])
     launch(
-        add_norm_kernel,
+        add_norm_quantize_kernel,
         (len(x),),
         x,
         y,
         y_norm.weight if y_norm else x,
-        norm.weight if norm else x,
+        norm.weight,
         x_out,
-        data,
-        scales,
+        rows.data,
+        rows.scale,
         x.shape[1],
         y_norm.eps if y_norm else 0.0,
-        norm.eps if norm else 0.0,
+        norm.eps,
         has_update=update is not None,
         has_y_norm=y_norm is not None,
-        quantize=norm is not None,
         block=block,
         overlap=overlap,
         num_warps=row_warps(block),
     )
-    return x_out
+    return x_out, rows

@@ -35,7 +35,7 @@ from rnj_agent.runtime.kernels.gpu.launch import (
 )
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import magnitude, scale_of, to_fp8
 from rnj_agent.runtime.kernels.gpu.rounding import cast
-from rnj_agent.runtime.quant.skinny_config import MAX_SKINNY_ROWS, SkinnyConfig
+from rnj_agent.runtime.quant.fp8_plan import MAX_SKINNY_ROWS, NARROW_ROWS, SkinnyConfig
 
 MAX_TILES = 1 << 14
 """Of a weight: as many counters as there are."""
@@ -301,7 +301,7 @@ def skinny_product(
         num_rows,
         num_features,
         num_columns,
-        block_m=16 if num_rows <= 16 else 32,
+        block_m=NARROW_ROWS if num_rows <= NARROW_ROWS else MAX_SKINNY_ROWS,
         block_n=config.block_n,
         block_k=config.block_k,
         split_k=config.split_k,

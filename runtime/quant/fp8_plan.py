@@ -1,0 +1,111 @@
+"""How an FP8 product is computed, for each number of rows: by default, or as measured.
+
+M rows of activations, N output features, K input features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+MAX_SKINNY_ROWS = 32
+"""Rows up to which a product is bound by reading its weight."""
+NARROW_ROWS = 16
+"""Rows of the smallest tile that tensor cores take."""
+MIN_PART = 1024
+"""Columns of a program's part, below which starting it costs more than it reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkinnyConfig:
+    """How a product of few rows is cut into programs: see ``kernels/gpu/skinny_gemm.py``.
+
+    ``split_k``, ``block_k`` and ``weight_first`` decide in which order a row is summed.
+    """
+
+    split_k: int
+    """Programs that share the columns of the same features."""
+    block_n: int = 64
+    """Features of a program."""
+    block_k: int = 256
+    """Columns of a tile."""
+    weight_first: bool = True
+    """weight @ x.T in the weight's own format, which Hopper's tensor cores take from shared
+    memory, 64 features and 8 rows at a time or more; else x @ weight.T in 16 bits, on any card."""
+    num_warps: int = 4
+    num_stages: int = 4
+    """Tiles in flight."""
+
+    @property
+    def order(self) -> tuple[int, int, bool]:
+        """The same for products whose rows must come out the same."""
+        return self.split_k, self.block_k, self.weight_first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp8Plan:
+    """Of one weight, or of all weights of one shape."""
+
+    narrow: SkinnyConfig
+    """Up to ``NARROW_ROWS``."""
+    wide: SkinnyConfig
+    """Up to ``skinny_rows``."""
+    skinny_rows: int = MAX_SKINNY_ROWS
+    """More go through ``torch._scaled_mm``; 0: all."""
+    fused_rows: int = 0
+    """Up to so many are quantised by the product itself, if they come in 16 bits."""
+    use_fast_accum: bool = True
+    """Of ``torch._scaled_mm``: add in the tensor cores' own registers, in fewer bits."""
+
+    def __post_init__(self) -> None:
+        """Hold what speculation relies on: a row's result does not tell how many there were."""
+        assert self.narrow.order == self.wide.order
+        assert self.skinny_rows <= MAX_SKINNY_ROWS
+
+    def skinny(self, num_rows: int) -> SkinnyConfig:
+        return self.narrow if num_rows <= NARROW_ROWS else self.wide
+
+
+def default_plan(
+    out_features: int, in_features: int, *, capability: tuple[int, int], num_processors: int
+) -> Fp8Plan:
+    """Two programs or more for each multiprocessor, if their parts stay long enough.
+
+    Args:
+        out_features: N.
+        in_features: K.
+        capability: of the card, as (9, 0).
+        num_processors: its multiprocessors.
+    """
+    config = SkinnyConfig(split_k=1, weight_first=capability >= (9, 0))
+    num_tiles = -(-out_features // config.block_n)
+    while (
+        num_tiles * config.split_k < 2 * num_processors
+        and in_features >= 2 * config.split_k * MIN_PART
+    ):
+        config = replace(config, split_k=2 * config.split_k)
+    return Fp8Plan(narrow=config, wide=config)
+
+
+def alternatives(config: SkinnyConfig) -> Iterator[SkinnyConfig]:
+    """What is worth measuring beside a default: other parts, other tiles, another depth."""
+    for split_k in sorted({max(1, config.split_k // 2), config.split_k, 2 * config.split_k}):
+        split = replace(config, split_k=split_k)
+        yield split
+        yield replace(split, num_stages=3)
+        yield replace(split, num_stages=6)
+        yield replace(split, block_n=128)
+        yield replace(split, block_k=128, num_stages=8)
+        yield replace(split, block_n=128, block_k=128, num_stages=6)
+        yield replace(split, block_k=512, num_stages=3)
+        yield replace(split, block_n=32, weight_first=False, num_stages=5)
+        yield replace(split, block_n=64, weight_first=False)
+
+
+def wide_alternatives(narrow: SkinnyConfig) -> Iterator[SkinnyConfig]:
+    """For more rows: what sums in the same order."""
+    yield narrow
+    for block_n in (64, 128):
+        for num_stages in (3, 4):
+            yield replace(narrow, block_n=block_n, num_stages=num_stages)
+    yield replace(narrow, block_n=128, num_warps=8)
