@@ -11,32 +11,35 @@ that steps (``worker.py``), HTTP (``server/``).
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 
+from rnj_agent.runtime.device_sampling import NOT_DRAWN
 from rnj_agent.runtime.errors import EngineError, RequestError, RnjRuntimeError
-from rnj_agent.runtime.forward_batch import ForwardBatch, SequenceRows
+from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.grammar import Grammar
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.logprobs import token_logprob
-from rnj_agent.runtime.outputs import EngineOutput, PrefillProgress, TokenOutput
-from rnj_agent.runtime.sampling import SamplingParams
+from rnj_agent.runtime.model_runner import CausalLM, PassOutput, PassRow, new_runner
+from rnj_agent.runtime.outputs import (
+    EngineOutput,
+    PrefillProgress,
+    TokenLogprob,
+    TokenOutput,
+)
+from rnj_agent.runtime.sampling import GREEDY, SamplingParams
+from rnj_agent.runtime.scheduled_batch import forward_batch, row_plans
 from rnj_agent.runtime.scheduler import ScheduledRows, Scheduler
 from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
 from rnj_agent.runtime.speculation import SequenceDrafts
-from rnj_agent.runtime.speculative import SpeculationPolicy
+from rnj_agent.runtime.speculative import WIDTHS, SpeculationPolicy
 from rnj_agent.runtime.stats import EngineCounters, EngineGauges
 from rnj_agent.runtime.warm_up import time_passes
-
-
-class CausalLM(Protocol):
-    def forward(self, batch: ForwardBatch, storage: KVStorage) -> torch.Tensor:
-        """Write the batch's tokens to the cache; float32 [sum of num_logits, V]."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +74,13 @@ class Engine:
         assert kv_cache.num_blocks * kv_cache.block_size >= options.max_model_len
         self.options = options
         self.counters = EngineCounters()
-        self._model = model
-        self._storage = storage
+        self._runner = new_runner(
+            model,
+            storage,
+            max_num_seqs=options.max_num_seqs,
+            max_seq_len=options.max_model_len,
+            widths=WIDTHS if options.speculation else WIDTHS[:1],
+        )
         self._kv_cache = kv_cache
         self._eos_ids = eos_ids
         self._policy = SpeculationPolicy() if options.speculation else None
@@ -106,15 +114,19 @@ class Engine:
             num_cached_blocks=self._kv_cache.num_cached_blocks,
         )
 
-    def warm_up(self) -> None:
+    def warm_up(self, announce: Callable[[str], None] | None = None) -> None:
         """Run the first passes, before any request, and learn from them what guesses cost.
+
+        Args:
+            announce: told what takes long.
 
         Raises:
             EngineError: a pass failed; so would every other.
         """
         assert not self.has_work
         try:
-            seconds = time_passes(self._pass, self._kv_cache, max_rows=self.max_model_len)
+            self._runner.prepare(announce or _say_nothing)
+            seconds = self._time_passes()
         except RuntimeError as exc:
             raise EngineError(f"The first forward pass failed: {exc}") from exc
         if self._policy is not None:
@@ -156,19 +168,18 @@ class Engine:
         if not scheduled:
             return []
         begun = time.perf_counter()
+        self.counters.num_forward_passes += 1
         try:
-            logits = self._forward(scheduled)
+            drawn = self._run(forward_batch(scheduled)).draw(row_plans(scheduled))
         except RuntimeError as exc:
             return list(self._fail(scheduled, EngineError(f"The forward pass failed: {exc}")))
         only_decodes = all(rows.sequence.is_decoding for rows in scheduled)
         outputs: list[StepOutput] = []
-        first = 0
+        pending = iter(drawn)
         for rows in scheduled:
-            num_logits = _num_logits(rows)
-            outputs += self._advance(rows, logits[first : first + num_logits])
-            first += num_logits
+            outputs += self._advance(rows, list(islice(pending, rows.num_logits)))
         if self._policy is not None and only_decodes:
-            self._policy.observe_pass(len(logits), time.perf_counter() - begun)
+            self._policy.observe_pass(len(drawn), time.perf_counter() - begun)
         self._count()
         return outputs
 
@@ -194,21 +205,20 @@ class Engine:
         assert not self.has_work
         self._kv_cache.reset()
 
-    def _forward(self, scheduled: Sequence[ScheduledRows]) -> torch.Tensor:
-        token_ids: list[int] = []
-        for rows in scheduled:
-            first = rows.sequence.num_computed_tokens
-            token_ids += rows.sequence.token_ids[first : first + rows.num_tokens]
-            token_ids += rows.draft_ids
-        self.counters.num_forward_passes += 1
-        return self._pass(token_ids, [_sequence_rows(rows) for rows in scheduled])
-
-    def _pass(self, token_ids: Sequence[int], sequences: Sequence[SequenceRows]) -> torch.Tensor:
-        batch = ForwardBatch(input_ids=torch.tensor(token_ids), sequences=tuple(sequences))
+    def _run(self, batch: ForwardBatch) -> PassOutput:
         with torch.inference_mode():
-            return self._model.forward(batch, self._storage)
+            return self._runner.run(batch)
 
-    def _advance(self, rows: ScheduledRows, logits: torch.Tensor) -> Iterator[StepOutput]:
+    def _time_passes(self) -> Mapping[int, float]:
+        """Seconds of a pass that only decodes, by its number of rows."""
+        return time_passes(
+            lambda batch: self._run(batch).draw([GREEDY] * len(batch.input_ids)),
+            self._kv_cache,
+            numbers=self._runner.timed_rows,
+            max_rows=self.max_model_len,
+        )
+
+    def _advance(self, rows: ScheduledRows, drawn: Sequence[PassRow]) -> Iterator[StepOutput]:
         """Count what was computed, and draw the next tokens where the end is reached."""
         sequence = rows.sequence
         assert sequence.cached is not None
@@ -228,14 +238,14 @@ class Engine:
             self.counters.num_prompt_tokens += sequence.num_prompt_tokens
             self.counters.num_cached_prompt_tokens += sequence.usage.num_cached_tokens
             yield StepOutput(sequence, _progress(sequence))
-        yield from self._draw_tokens(rows, logits)
+        yield from self._draw_tokens(rows, drawn)
 
-    def _draw_tokens(self, rows: ScheduledRows, logits: torch.Tensor) -> Iterator[StepOutput]:
+    def _draw_tokens(self, rows: ScheduledRows, drawn: Sequence[PassRow]) -> Iterator[StepOutput]:
         """The next token, and one more for each guess that it confirms."""
         sequence = rows.sequence
         assert sequence.cached is not None
         num_accepted = 0
-        for row, draft_id in zip(logits, (*rows.draft_ids, None), strict=True):
+        for row, draft_id in zip(drawn, (*rows.draft_ids, None), strict=True):
             try:
                 output = self._draw(sequence, row)
             except RnjRuntimeError as exc:
@@ -255,11 +265,10 @@ class Engine:
         self.counters.num_draft_tokens += len(rows.draft_ids)
         self.counters.num_accepted_draft_tokens += num_accepted
 
-    def _draw(self, sequence: TokenSequence, logits: torch.Tensor) -> TokenOutput:
-        mask = None if sequence.matcher is None else sequence.matcher.mask()
-        token_id = sequence.sampler.sample(logits, mask)
-        num_top = sequence.params.logprobs
-        logprob = None if num_top is None else token_logprob(logits, token_id, num_top)
+    def _draw(self, sequence: TokenSequence, row: PassRow) -> TokenOutput:
+        token_id, logprob = row.token_id, None
+        if token_id == NOT_DRAWN:
+            token_id, logprob = _sample(sequence, row.logits())
         sequence.append(token_id)
         self.counters.num_generation_tokens += 1
         is_eos = token_id in self._eos_ids and not sequence.params.ignore_eos
@@ -283,6 +292,10 @@ class Engine:
         self.counters.num_evicted_blocks = self._kv_cache.num_evicted_blocks
 
 
+def _say_nothing(line: str) -> None:
+    pass
+
+
 def context_length_exceeded(
     num_prompt_tokens: int, max_model_len: int, *, at_least: bool = False
 ) -> RequestError:
@@ -302,19 +315,11 @@ def _output_or_raise(step_output: StepOutput) -> EngineOutput:
     return step_output.output
 
 
-def _sequence_rows(rows: ScheduledRows) -> SequenceRows:
-    sequence = rows.sequence
-    assert sequence.cached is not None
-    return SequenceRows(
-        block_table=sequence.cached.block_table,
-        start=sequence.num_computed_tokens,
-        num_tokens=rows.num_tokens + len(rows.draft_ids),
-        num_logits=_num_logits(rows),
-    )
-
-
-def _num_logits(rows: ScheduledRows) -> int:
-    return 1 + len(rows.draft_ids) if rows.reaches_end else 0
+def _sample(sequence: TokenSequence, logits: torch.Tensor) -> tuple[int, TokenLogprob | None]:
+    mask = None if sequence.matcher is None else sequence.matcher.mask()
+    token_id = sequence.sampler.sample(logits, mask)
+    num_top = sequence.params.logprobs
+    return token_id, None if num_top is None else token_logprob(logits, token_id, num_top)
 
 
 def _progress(sequence: TokenSequence) -> PrefillProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -14,6 +15,14 @@ class TokenMatcher(Protocol):
         """Bool [V], true where the next token is allowed; None: every token is.
 
         Tokens that end the turn are allowed exactly where the grammar may end.
+        """
+        ...
+
+    def packed_masks(self, draft_ids: Sequence[int]) -> list[torch.Tensor]:
+        """Masks of the next token and of those behind each draft, if these come. Consumes nothing.
+
+        int32 [ceil(V / 32)] each: token i is allowed where bit i % 32 of word i // 32 is set. They
+        end before the first draft that is not allowed.
         """
         ...
 

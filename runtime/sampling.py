@@ -17,7 +17,7 @@ A draw is a function of (seed, choice, position) and the logits: the random numb
 a hash of these three. So a reply does not depend on how its tokens were computed: one by one,
 several in a verify pass (``speculative.py``), or again after a preemption.
 
-Not here: stop strings (``stop_strings.py``), and batches, which need one row of this each.
+Not here: stop strings (``stop_strings.py``), batches on a GPU (``device_sampling.py``).
 
 Legend: ``V`` vocabulary size, ``C`` candidates that the filters leave.
 """
@@ -94,6 +94,27 @@ class SamplingParams:
         assert all(self.stop), "an empty stop string stops everything"
 
 
+class RowPlan(NamedTuple):
+    """How the token of one row is chosen, where only the row's logits and a mask decide."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    uniform: float
+    """The random number of its position, in [0, 1)."""
+    mask: torch.Tensor | None = None
+    """As ``TokenMatcher.packed_masks`` makes them; None: every token may come."""
+
+    @property
+    def is_best(self) -> bool:
+        """The most probable token of all."""
+        return self.temperature == 0.0 and self.mask is None
+
+
+GREEDY = RowPlan(temperature=0.0, top_k=0, top_p=1.0, min_p=0.0, uniform=0.0)
+
+
 class Candidates(NamedTuple):
     """What the filters leave, most probable first where they had to sort."""
 
@@ -156,6 +177,26 @@ class Sampler:
             return int(best)
         return _draw(filtered(logits, self._params), self._uniform())
 
+    @property
+    def needs_logits(self) -> bool:
+        """More decides than a ``RowPlan`` can say: the logits must come here."""
+        params = self._params
+        return bool(self._penalties or params.logit_bias or params.logprobs is not None)
+
+    def plan(self, ahead: int, mask: torch.Tensor | None) -> RowPlan:
+        """For whoever draws many rows at once: of the token after ``ahead`` more ``append``."""
+        params = self._params
+        if params.temperature < MIN_TEMPERATURE:
+            return GREEDY._replace(mask=mask)
+        return RowPlan(
+            temperature=params.temperature,
+            top_k=params.top_k,
+            top_p=params.top_p,
+            min_p=params.min_p,
+            uniform=self._uniform(ahead),
+            mask=mask,
+        )
+
     def append(self, token_id: int) -> None:
         """The reply goes on with this token, sampled or not."""
         self._num_appended += 1
@@ -169,9 +210,9 @@ class Sampler:
             logits = penalty.apply(logits)
         return logits
 
-    def _uniform(self) -> float:
+    def _uniform(self, ahead: int = 0) -> float:
         """In [0, 1), the same for the same seed, choice and position."""
-        key = f"{self._key}/{self._num_appended}".encode()
+        key = f"{self._key}/{self._num_appended + ahead}".encode()
         digest = hashlib.blake2b(key, digest_size=_RANDOM_BYTES).digest()
         return int.from_bytes(digest) / 256**_RANDOM_BYTES
 

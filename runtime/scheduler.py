@@ -39,6 +39,11 @@ class ScheduledRows:
         """A new token can be sampled after this pass."""
         return self.num_tokens == self.sequence.num_uncomputed_tokens
 
+    @property
+    def num_logits(self) -> int:
+        """Of the newest token and of all guesses, once the end is reached."""
+        return 1 + len(self.draft_ids) if self.reaches_end else 0
+
 
 class Scheduler:
     """Holds the waiting and the running sequences.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from rnj_agent.runtime.grammar import Grammar, TokenMatcher
 from rnj_agent.runtime.kv_cache.block_table import CachedSequence
 from rnj_agent.runtime.outputs import Usage
-from rnj_agent.runtime.sampling import Sampler, SamplingParams
+from rnj_agent.runtime.sampling import RowPlan, Sampler, SamplingParams
 from rnj_agent.runtime.speculation import SequenceDrafts
 
 
@@ -112,6 +112,20 @@ class TokenSequence:
             self.matcher.consume(token_id)
         if self.drafts is not None:
             self.drafts.append(token_id)
+
+    def plans(self, draft_ids: Sequence[int]) -> list[RowPlan | None]:
+        """How the next token is drawn, and those behind each draft if these come.
+
+        None where the logits must be looked at, and where the grammar forbids the draft before.
+        """
+        num_rows = 1 + len(draft_ids)
+        if self.sampler.needs_logits:
+            return [None] * num_rows
+        if self.matcher is None:
+            return [self.sampler.plan(ahead, None) for ahead in range(num_rows)]
+        masks = self.matcher.packed_masks(draft_ids)
+        plans = [self.sampler.plan(ahead, mask) for ahead, mask in enumerate(masks)]
+        return [*plans, *[None] * (num_rows - len(plans))]
 
     def _count_cached(self) -> None:
         """Of the prompt: once the reply has begun, a preempted sequence finds its own work."""

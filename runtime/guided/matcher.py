@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from llguidance import LLMatcher
 
@@ -40,10 +44,22 @@ class GuidedMatcher:
 
     def mask(self) -> torch.Tensor:
         """Allowed tokens, bool [V]; after the end of the grammar those that end the turn."""
-        self._state.unsafe_compute_mask_ptr(self._words.ctypes.data, self._words.nbytes)
-        self._check()
+        self._compute(self._words)
         bits = np.unpackbits(self._words.view(np.uint8), count=self._vocab_size, bitorder="little")
         return torch.from_numpy(bits).view(torch.bool)
+
+    def packed_masks(self, draft_ids: Sequence[int]) -> list[torch.Tensor]:
+        """As ``TokenMatcher`` says: the state goes on with the drafts, and back again."""
+        num_allowed = self._state.validate_tokens(list(draft_ids))
+        self._check()
+        masks = [np.empty_like(self._words) for _ in range(num_allowed + 1)]
+        for mask, draft_id in zip_longest(masks, draft_ids[:num_allowed]):
+            self._compute(mask)
+            if draft_id is not None:
+                self.consume(draft_id)
+        self._state.rollback(num_allowed)
+        self._check()
+        return [torch.from_numpy(mask) for mask in masks]
 
     def consume(self, token_id: int) -> None:
         if not self._state.consume_token(token_id):
@@ -58,6 +74,10 @@ class GuidedMatcher:
         if ids and not self._state.compute_ff_bytes().startswith(self._tokenizer.decode_bytes(ids)):
             return []
         return ids
+
+    def _compute(self, words: npt.NDArray[np.int32]) -> None:
+        self._state.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+        self._check()
 
     def _check(self) -> None:
         if self._state.is_error():

@@ -14,15 +14,21 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from rnj_agent.runtime.config import Architecture, LayerType
+from rnj_agent.runtime.device_batch import DeviceBatch, exact_shape, pack
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.storage import KVStorage
-from rnj_agent.runtime.layers.attention_backend import AttentionBackend, TorchAttention
+from rnj_agent.runtime.layers.attention_backend import (
+    AttentionBackend,
+    DeviceAttention,
+    TorchAttention,
+)
 from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
+from rnj_agent.runtime.layers.device_attention import DeviceTorchAttention
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.residual import ResidualStream
-from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding
+from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding, Rotation
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
 from rnj_agent.runtime.models.llama import LlamaDecoderLayer
@@ -52,6 +58,7 @@ class CausalLM:
         config: as the checkpoint says.
         dtype: of activations, and of the cache that ``forward`` needs.
         device: where it runs.
+        device_batches: whether ``forward`` runs passes as ``compute`` does: on GPUs.
     """
 
     def __init__(self, weights: WeightReader) -> None:
@@ -71,6 +78,8 @@ class CausalLM:
         self.lm_head = self._head(weights)
         self.rotary_embeddings = _rotary_embeddings(weights)
         self.attention: AttentionBackend = TorchAttention(config, self.device)
+        self.device_attention: DeviceAttention = DeviceTorchAttention(config)
+        self.device_batches = self.device.type == "cuda"
 
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch, storage: KVStorage) -> Tensor:
@@ -83,12 +92,28 @@ class CausalLM:
         Returns:
             float32 [sum of num_logits, V], sequence after sequence.
         """
-        context = self._context(batch, storage)
-        x = embedding(batch.input_ids.to(self.device), self.embed_tokens) * self.embedding_scale
-        stream = ResidualStream(x)
-        for layer in self.layers:
-            layer(stream, context)
-        return self._logits(stream.value()[logit_rows(batch, self.device)])
+        if self.device_batches:
+            shape = exact_shape(batch)
+            packed = pack(batch, shape, storage).to(self.device, non_blocking=True)
+            return self.compute(shape.views(packed), storage)
+        hidden = self._hidden(batch.input_ids.to(self.device), self._context(batch, storage))
+        return self._logits(hidden[logit_rows(batch, self.device)])
+
+    @torch.inference_mode()
+    def compute(self, batch: DeviceBatch, storage: KVStorage) -> Tensor:
+        """``forward``, of a pass whose every number is on the device: nothing waits for another.
+
+        Args:
+            batch: as ``forward``'s.
+            storage: from ``new_storage``.
+
+        Returns:
+            float32 [L, V].
+        """
+        hidden = self._hidden(batch.input_ids, self._device_context(batch, storage))
+        if len(batch.logit_rows) == 0:
+            return hidden.new_empty((0, self.config.vocab_size), dtype=torch.float32)
+        return self._logits(hidden[batch.logit_rows])
 
     def new_storage(
         self, *, num_blocks: int, block_size: int = BLOCK_SIZE, kv_dtype: KVDtype = "auto"
@@ -103,20 +128,40 @@ class CausalLM:
             kv_dtype=kv_dtype,
         )
 
+    def _hidden(self, input_ids: Tensor, context: ForwardContext) -> Tensor:
+        """[T, hidden], before the last norm."""
+        stream = ResidualStream(embedding(input_ids, self.embed_tokens) * self.embedding_scale)
+        for layer in self.layers:
+            layer(stream, context)
+        return stream.value()
+
     def _context(self, batch: ForwardBatch, storage: KVStorage) -> ForwardContext:
-        row_positions = positions(batch, self.device)
         return ForwardContext(
             storage=storage,
             slots=slot_mapping(batch, storage.block_size, self.device),
-            rotations={
-                layer_type: rotary.rotation(row_positions)
-                for layer_type, rotary in self.rotary_embeddings.items()
-            },
+            rotations=self._rotations(positions(batch, self.device)),
             attention={
                 layer_type: self.attention.prepare(batch, storage, layer_type)
                 for layer_type in self.rotary_embeddings
             },
         )
+
+    def _device_context(self, batch: DeviceBatch, storage: KVStorage) -> ForwardContext:
+        return ForwardContext(
+            storage=storage,
+            slots=batch.slots,
+            rotations=self._rotations(batch.positions),
+            attention={
+                layer_type: self.device_attention.prepare_device(batch, storage, layer_type)
+                for layer_type in self.rotary_embeddings
+            },
+        )
+
+    def _rotations(self, row_positions: Tensor) -> dict[LayerType, Rotation]:
+        return {
+            layer_type: rotary.rotation(row_positions)
+            for layer_type, rotary in self.rotary_embeddings.items()
+        }
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self.lm_head(self.norm(x)).float()

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from rnj_agent.runtime.completion import CompletionRequest, Reply, ReplyDelta
-from rnj_agent.runtime.engine import CausalLM, Engine, EngineOptions
+from rnj_agent.runtime.engine import Engine, EngineOptions
 from rnj_agent.runtime.kv_cache.cache import KVCache
+from rnj_agent.runtime.model_runner import CausalLM
 from rnj_agent.runtime.models import load_model
 from rnj_agent.runtime.outputs import TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams

@@ -122,8 +122,10 @@ def test_replies_go_on_while_a_long_prompt_is_prefilled(engine: Engine) -> None:
     assert engine.gauges.num_used_blocks == 0
 
 
-def test_a_short_prompt_overtakes_a_long_one_and_the_long_one_ends_too(engine: Engine) -> None:
-    engine.reset()
+def test_a_short_prompt_overtakes_a_long_one_and_the_long_one_ends_too(
+    checkpoint_path: Path,
+) -> None:
+    engine = small_engine(checkpoint_path)  # whose fourth chunk, the oldest's, is not the next
     long_prompt = engine.add(greedy(prompt(1500, seed=22), 4))
     engine.step()
     short = engine.add(greedy(prompt(40, seed=23), 4))

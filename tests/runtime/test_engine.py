@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnj_agent.runtime.engine import CausalLM, Engine
+from rnj_agent.runtime.engine import Engine
 from rnj_agent.runtime.errors import EngineError, RequestError
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
+from rnj_agent.runtime.model_runner import CausalLM
 from rnj_agent.runtime.outputs import PrefillProgress, TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams
 from tests.runtime.small_engine import OPTIONS, prompt, reply, small_engine, token_ids, with_options
