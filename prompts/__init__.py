@@ -67,6 +67,11 @@ def render_run_task(task: str, *, workdir: str) -> str:
     return _render("task_run.md", task=task, workdir=workdir)
 
 
+def render_plan_note() -> str:
+    """What follows a message of the person's in plan mode."""
+    return _render("plan_note.md")
+
+
 def _render(name: str, **values: object) -> str:
     source = files("rnj_agent.prompts").joinpath(name).read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ class FixWorkspace:
             SandboxError: no git in there, or no space.
         """
         with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as archive:
-            write_tar(snapshot, archive)
+            await asyncio.to_thread(write_tar, snapshot, archive)
             archive.seek(0)
             await self.sandbox.put_archive(archive)
         await self._baseline.create(date=date)

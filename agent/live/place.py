@@ -1,0 +1,136 @@
+"""Where a session works: model and sandbox, with the copy as it was left or as it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from rnj_agent.agent.assembly import Say, open_model, open_sandbox
+from rnj_agent.agent.config import Config
+from rnj_agent.agent.errors import RnjError
+from rnj_agent.agent.events import FilesChanged, Notice
+from rnj_agent.agent.fix.repository import Snapshot
+from rnj_agent.agent.fix.workspace import FixWorkspace
+from rnj_agent.agent.live.checkpoints import Checkpoints
+from rnj_agent.agent.live.marks import Marks
+from rnj_agent.agent.model import Model
+from rnj_agent.agent.workspace import Emit
+from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.sandbox.errors import SandboxError
+
+_COPIED_AT: Final = "2000-01-01T00:00:00Z"
+"""Of the one commit that the model sees: the same in every sandbox that a session is in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    model: Model
+    sandbox: Sandbox
+    """Entered."""
+
+
+OpenParts: TypeAlias = Callable[[Config, str, Say], AbstractAsyncContextManager[Parts]]
+"""Given the configuration and the session's id."""
+
+
+@asynccontextmanager
+async def open_parts(config: Config, session_id: str, say: Say) -> AsyncGenerator[Parts]:
+    """Model and sandbox as configured, both at once.
+
+    Raises:
+        RnjError, SandboxError: one of them cannot be had.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                model = tasks.create_task(stack.enter_async_context(open_model(config, say=say)))
+                sandbox = tasks.create_task(_enter_sandbox(stack, config, session_id, say))
+        except* (RnjError, SandboxError) as errors:
+            raise errors.exceptions[0] from None
+        yield Parts(model=model.result(), sandbox=sandbox.result())
+
+
+async def _enter_sandbox(
+    stack: AsyncExitStack, config: Config, session_id: str, say: Say
+) -> Sandbox:
+    chosen = await open_sandbox(config, session_id=session_id, say=say)
+    return await stack.enter_async_context(chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The copy of the repository, ready."""
+
+    parts: Parts
+    workspace: FixWorkspace
+    checkpoints: Checkpoints
+    cwd: Path
+    """The repository on the host."""
+    begun: FilesChanged | None
+    """What it begins with, to be recorded before anything else; None: that is recorded."""
+
+
+async def bring_back(parts: Parts, marks: Marks, cwd: Path, directory: Path, emit: Emit) -> Place:
+    """Fill the sandbox with what a session left, baseline and all.
+
+    Raises:
+        SandboxError: the states are not all there, or no space.
+    """
+    workspace = FixWorkspace(sandbox=parts.sandbox, needs_patch=False)
+    checkpoints = Checkpoints(parts.sandbox, directory)
+    await checkpoints.create_from_packs()
+    await checkpoints.restore(marks.base, emit)
+    await _run(parts.sandbox, "rm -rf .git")  # the one that comes with the baseline
+    await workspace.adopt(date=_COPIED_AT)
+    if marks.delivered:
+        await checkpoints.restore(marks.delivered, emit)
+        await workspace.collect_undelivered()
+        await workspace.mark_delivered()
+    await checkpoints.restore(marks.snapshot, emit)
+    return Place(parts=parts, workspace=workspace, checkpoints=checkpoints, cwd=cwd, begun=None)
+
+
+async def begin(
+    parts: Parts, snapshot: Snapshot, directory: Path, emit: Emit, *, patch: str = ""
+) -> Place:
+    """Fill the sandbox from the repository.
+
+    Args:
+        parts: as they were opened.
+        snapshot: of the repository.
+        directory: of the session.
+        emit: shows a Notice.
+        patch: what a session whose files were not kept had changed: made again where it fits.
+
+    Raises:
+        RnjError, SandboxError: the files cannot be had, in or out.
+    """
+    sandbox = parts.sandbox
+    workspace = FixWorkspace(sandbox=sandbox, needs_patch=False)
+    await workspace.prepare(snapshot, date=_COPIED_AT)
+    if patch:
+        path = f"{sandbox.state_dir}/resumed.patch"
+        await sandbox.write_file(path, patch.encode("utf-8", "surrogateescape"))
+        said = await _run(sandbox, f"git apply --whitespace=nowarn {path}")
+        if said is not None:
+            text = f"the session's changes do not fit the repository as it is now: {said}"
+            emit(Notice(level="warning", text=text))
+    checkpoints = Checkpoints(sandbox, directory)
+    begun = await checkpoints.create()
+    return Place(
+        parts=parts,
+        workspace=workspace,
+        checkpoints=checkpoints,
+        cwd=snapshot.root,
+        begun=begun,
+    )
+
+
+async def _run(sandbox: Sandbox, command: str) -> str | None:
+    """None where it succeeded, else what it said."""
+    result = await sandbox.execute(command, cwd=sandbox.workdir)
+    return None if result.exit_code == 0 else " ".join(result.output.split())[-300:]

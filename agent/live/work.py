@@ -1,0 +1,236 @@
+"""What happens in a session that is open: turns, the person's commands, going back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from rnj_agent.agent.assembly import limits_from, protocol_from
+from rnj_agent.agent.calls import OutputTap
+from rnj_agent.agent.config import Config
+from rnj_agent.agent.errors import SessionError
+from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
+    Event,
+    MessageFinished,
+    Redone,
+    Rewound,
+    RunFinished,
+    ToolCallFinished,
+)
+from rnj_agent.agent.feedback import INTERRUPTED
+from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
+from rnj_agent.agent.live.journal import Journal
+from rnj_agent.agent.live.mending import command_told
+from rnj_agent.agent.live.place import Place
+from rnj_agent.agent.loop import AgentLoop
+from rnj_agent.agent.messages import UserMessage
+from rnj_agent.agent.modes import Policy
+from rnj_agent.agent.task import Task
+from rnj_agent.agent.workspace import Emit
+from rnj_agent.prompts import render_plan_note, render_run_task, render_system
+from rnj_agent.tools.base import ToolContext, ToolResult
+from rnj_agent.tools.bash import BashTool
+from rnj_agent.tools.toolset import toolset
+
+_UNBOUNDED_S: Final = 30 * 24 * 3600.0
+"""A person watches the clock, and may take their time to answer a question."""
+_COMMAND_TIMEOUT_S: Final = 600.0
+
+
+class Work:
+    """One thing at a time: whoever calls holds the session's turn."""
+
+    def __init__(
+        self, config: Config, place: Place, journal: Journal, policy: Policy, inbox: Inbox
+    ) -> None:
+        self._config = config
+        self._place = place
+        self._journal = journal
+        self._policy = policy
+        self._inbox = inbox
+        self._model = place.parts.model
+        self._sandbox = place.parts.sandbox
+        self._tools = toolset(submit=False)
+        self._loop: AgentLoop | None = None
+        self._command: asyncio.Task[None] | None = None
+        self._is_interrupted = False
+        self._may_have_changed = False
+        self._begun = place.begun
+
+    async def do(self, item: Item) -> RunFinished | None:
+        """Do it; for a message, how its run ended.
+
+        Raises:
+            SandboxError: the sandbox is gone.
+        """
+        await self._begin()
+        if isinstance(item, Said):
+            finished = await self._turn(item.text)
+        else:
+            finished = None
+            await self._ordered(item.command)
+        if finished is None or finished.reason != "sandbox_error":
+            await self._keep_files(self._journal.emit)
+        return finished
+
+    def rearm(self) -> None:
+        """What is interrupted from now on is what ``do`` is called for next."""
+        self._is_interrupted = False
+
+    def interrupt(self) -> None:
+        """End what is being done; once is enough."""
+        if self._is_interrupted:
+            return
+        self._is_interrupted = True
+        if self._loop is not None:
+            self._loop.interrupt()
+        if self._command is not None:
+            self._command.cancel()
+
+    async def patch(self) -> str:
+        """See ``LiveSession.patch``."""
+        return await self._place.workspace.collect()
+
+    async def undo(self, step: int) -> str:
+        """See ``LiveSession.undo``."""
+        mark = self._journal.marks.before(step)
+        await self._place.checkpoints.restore(mark.snapshot, self._journal.emit)
+        patch = await self._place.workspace.collect()
+        self._journal.emit(
+            Rewound(step=step, num_messages=mark.num_messages, snapshot=mark.snapshot, patch=patch)
+        )
+        return "\n\n".join(mark.said)
+
+    async def redo(self) -> None:
+        """See ``LiveSession.redo``."""
+        snapshot = self._journal.marks.before_undo
+        if not snapshot:
+            raise SessionError("there is no undo to take back")
+        await self._place.checkpoints.restore(snapshot, self._journal.emit)
+        patch = await self._place.workspace.collect()
+        self._journal.emit(Redone(snapshot=snapshot, patch=patch))
+
+    async def _begin(self) -> None:
+        """Record what the session begins with, before the first thing that happens in it."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            self._journal.emit(begun)
+            await self._place.checkpoints.save_state(begun.snapshot, self._journal.emit)
+
+    async def _turn(self, text: str) -> RunFinished:
+        loop = self._loop = self._make_loop()
+        finished: RunFinished | None = None
+        try:
+            async with aclosing(loop.run(self._task(text))) as run:
+                async for event in run:
+                    self._take(event)
+                    finished = event if isinstance(event, RunFinished) else finished
+        finally:
+            self._loop = None
+        assert finished is not None, "a run ends with RunFinished"
+        return finished
+
+    def _take(self, event: Event) -> None:
+        self._may_have_changed |= isinstance(event, ToolCallFinished)
+        self._journal.hand_on(event)
+
+    def _make_loop(self) -> AgentLoop:
+        limits = limits_from(self._config)
+        return AgentLoop(
+            model=self._model,
+            tools=self._tools,
+            sandbox=self._sandbox,
+            workspace=self._place.workspace,
+            protocol=protocol_from(self._config, self._model),
+            limits=replace(limits, max_wall_s=_UNBOUNDED_S),
+            approve=self._policy,
+            recorder=self._journal,
+            history=self._journal.history,
+            between_steps=self._between_steps,
+        )
+
+    def _task(self, text: str) -> Task:
+        is_first = not self._journal.history.messages
+        told = render_run_task(text, workdir=self._sandbox.workdir) if is_first else text
+        if self._policy.mode == "plan":  # not in the system prompt: that one never changes
+            told = f"{told}\n\n{render_plan_note()}"
+        return Task(
+            session_id=self._journal.session_id,
+            text=text,
+            system_prompt=render_system(
+                model=self._model.info.name,
+                protocol=protocol_from(self._config, self._model),
+                needs_patch=False,
+            ),
+            user_message=told,
+            cwd=str(self._place.cwd),
+            num_steps_before=self._journal.marks.num_steps,
+        )
+
+    async def _between_steps(self, emit: Emit) -> None:
+        if self._is_interrupted:  # before there was anything to interrupt
+            raise asyncio.CancelledError
+        await self._keep_files(emit)
+        while (item := self._inbox.take()) is not None:
+            match item:
+                case Said(text=text):
+                    emit(MessageFinished(message=UserMessage(content=text)))
+                case Ordered(command=command):
+                    await self._run_command(command, emit)
+                    await self._keep_files(emit)
+
+    async def _keep_files(self, emit: Emit) -> None:
+        if self._may_have_changed:
+            await self._place.checkpoints.keep(emit)
+            self._may_have_changed = False
+
+    async def _ordered(self, command: str) -> None:
+        """A command outside of a turn."""
+        if self._is_interrupted:
+            return
+        work = self._command = asyncio.create_task(self._run_command(command, self._journal.emit))
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        finally:
+            self._command = None
+        if not work.cancelled():
+            work.result()
+
+    async def _run_command(self, command: str, emit: Emit) -> None:
+        """Run it as the model would, and tell the model."""
+        command_id = f"command{self._journal.marks.num_commands + 1:05d}"
+        emit(CommandStarted(command_id=command_id, command=command))
+        started_s = time.monotonic()
+        context = ToolContext(
+            sandbox=self._sandbox,
+            on_output=OutputTap(command_id, emit).show,
+            timeout_s=_COMMAND_TIMEOUT_S,
+        )
+        result = ToolResult(content=INTERRUPTED, is_error=True)
+        self._may_have_changed = True
+        try:
+            result = await self._bash.run(json.dumps({"command": command}), context)
+        finally:
+            emit(
+                CommandFinished(
+                    command_id=command_id,
+                    content=command_told(command, result.content),
+                    exit_code=result.exit_code,
+                    duration_s=time.monotonic() - started_s,
+                )
+            )
+
+    @property
+    def _bash(self) -> BashTool:
+        """The model's own, which knows which folder the model was told of."""
+        return next(tool for tool in self._tools if isinstance(tool, BashTool))
