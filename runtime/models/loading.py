@@ -15,6 +15,7 @@ from rnj_agent.runtime.models.causal_lm import CausalLM
 from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
 from rnj_agent.runtime.quant.fp8 import Fp8Weight
 from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear, Fp8WideningBuffer
+from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 from rnj_agent.runtime.quant.int8 import Int8Linear, WideningBuffer, quantize_int8
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
@@ -41,8 +42,8 @@ def load_model(
         dtype: of weights and activations; None: ``default_dtype``.
         device: "cpu", or a CUDA device.
         quant: how projections are held; None: ``default_quant``.
-        quantize_activations: of FP8 layers on a CPU: True emulates what a GPU computes (W8A8);
-            None and False leave them as they are. GPUs choose by what the card can do.
+        quantize_activations: of FP8 layers (W8A8); on a CPU it is emulated. None: on a GPU that
+            multiplies FP8.
         progress: called with tensors read and tensors in all.
 
     Raises:
@@ -57,7 +58,7 @@ def load_model(
         dtype=dtype,
         device=device,
         make_linear=partial(_int8_linear, WideningBuffer()) if quant == "int8" else DenseLinear,
-        fp8=_fp8_layers(checkpoint, device, bool(quantize_activations)) if quant == "fp8" else None,
+        fp8=_fp8_layers(checkpoint, device, quantize_activations) if quant == "fp8" else None,
         progress=progress,
     )
     model = CausalLM(reader)
@@ -110,15 +111,16 @@ def _int8_linear(buffer: WideningBuffer, weight: Tensor, bias: Tensor | None) ->
     return Int8Linear(*quantize_int8(weight), buffer, bias)
 
 
-def _fp8_layers(checkpoint: Checkpoint, device: str, quantize_activations: bool) -> Fp8Layers:
-    weights = held_in_fp8(checkpoint)
-    if not device.startswith("cpu"):
-        from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
-
-        return Fp8Layers(weights=weights, make=lambda weight, bias: Fp8Linear(*weight, bias))
+def _fp8_layers(
+    checkpoint: Checkpoint, device: str, quantize_activations: bool | None
+) -> Fp8Layers:
     buffer = Fp8WideningBuffer()
 
-    def make(weight: Fp8Weight, bias: Tensor | None) -> Linear:
-        return Fp8CpuLinear(*weight, buffer, bias, quantize_activations=quantize_activations)
+    def on_cpu(weight: Fp8Weight, bias: Tensor | None) -> Linear:
+        return Fp8CpuLinear(*weight, buffer, bias, quantize_activations=bool(quantize_activations))
 
-    return Fp8Layers(weights=weights, make=make)
+    def on_gpu(weight: Fp8Weight, bias: Tensor | None) -> Linear:
+        return Fp8Linear(*weight, bias, quantize_activations=quantize_activations)
+
+    is_cpu = device.startswith("cpu")
+    return Fp8Layers(weights=held_in_fp8(checkpoint), make=on_cpu if is_cpu else on_gpu)

@@ -122,11 +122,11 @@ def verify_equals_decode(model: CausalLM, kv_dtype: KVDtype = "auto", *, most: i
             assert torch.equal(verified, one_by_one[first : first + num_rows])
 
 
-ROWS_OF: dict[Quant, int] = {"none": 4, "int8": 8}
+ROWS_OF: dict[Quant, int] = {"none": 4, "int8": 8, "fp8": 4}
 """Up to how many rows torch's linear layers give each row the same bits, in bfloat16."""
 
 
-@pytest.mark.parametrize("quant", ["none", "int8"])
+@pytest.mark.parametrize("quant", ["none", "int8", "fp8"])
 @pytest.mark.parametrize(
     "config",
     [
