@@ -15,6 +15,7 @@ from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_plan import attention_plan
+from rnj_agent.runtime.layers.head_writer import HeadWriter
 from rnj_agent.runtime.layers.masked_attention import MaskedAttention
 from rnj_agent.runtime.layers.paged_attention import PagedAttention
 
@@ -49,6 +50,9 @@ class AttentionBackend(Protocol):
 
 class DeviceAttention(Protocol):
     """Attention whose passes are described by tensors on the device, as CUDA graphs need it."""
+
+    write_heads: HeadWriter
+    """What its passes' new keys and values are written with (``ForwardContext.write_heads``)."""
 
     def prepare_device(
         self, batch: DeviceBatch, storage: KVStorage, layer_type: LayerType

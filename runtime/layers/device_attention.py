@@ -17,6 +17,7 @@ from rnj_agent.runtime.config import LayerType, ModelConfig
 from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_backend import PassAttention, window_of
+from rnj_agent.runtime.layers.head_writer import HeadWriter, write_heads
 
 MAX_ROWS = 128
 """Of a product: so that the scores of long prompts fit the memory."""
@@ -31,6 +32,7 @@ class DeviceTorchAttention:
 
     def __init__(self, config: ModelConfig) -> None:
         self._config = config
+        self.write_heads: HeadWriter = write_heads
 
     def prepare_device(
         self, batch: DeviceBatch, storage: KVStorage, layer_type: LayerType

@@ -13,9 +13,10 @@ from torch import Tensor
 from rnj_agent.runtime.config import LayerType, ModelConfig
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_backend import PassAttention
+from rnj_agent.runtime.layers.head_writer import CacheRows, HeadLayout, HeadWriter, write_heads
 from rnj_agent.runtime.layers.layernorm import RMSNorm
 from rnj_agent.runtime.layers.linear import Linear
-from rnj_agent.runtime.layers.rotary_embedding import Rotation, rotate
+from rnj_agent.runtime.layers.rotary_embedding import Rotation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class ForwardContext:
     """Where the new tokens' keys and values go: int64 [T], or a slice of T slots."""
     rotations: Mapping[LayerType, Rotation]
     attention: Mapping[LayerType, PassAttention]
+    write_heads: HeadWriter = write_heads
 
 
 class SelfAttention:
@@ -51,26 +53,22 @@ class SelfAttention:
         q_norm: RMSNorm | None = None,
         k_norm: RMSNorm | None = None,
     ) -> None:
-        self.config = config
         self.layer = layer
         self.layer_type: LayerType = config.layer_types[layer]
         self.qkv_proj = qkv_proj
         self.o_proj = o_proj
-        self.q_norm = q_norm
-        self.k_norm = k_norm
+        self.layout = HeadLayout(
+            num_heads=config.num_attention_heads,
+            num_kv_heads=config.num_key_value_heads,
+            head_dim=config.head_dim,
+            q_norm=q_norm,
+            k_norm=k_norm,
+        )
 
     def __call__(self, qkv: Tensor, context: ForwardContext) -> Tensor:
         """[T, (H + 2K) * D], what ``qkv_proj`` made of x, to [T, hidden]."""
-        config = self.config
-        heads = qkv.view(len(qkv), -1, config.head_dim)
-        num_kv_heads = config.num_key_value_heads
-        queries, keys, values = heads.split(
-            (config.num_attention_heads, num_kv_heads, num_kv_heads), dim=1
-        )
+        cache = CacheRows(context.storage, self.layer, context.slots)
         rotation = context.rotations[self.layer_type]
-        queries = rotate(self.q_norm(queries) if self.q_norm else queries, rotation)
-        keys = rotate(self.k_norm(keys) if self.k_norm else keys, rotation).transpose(0, 1)
-        values = values.transpose(0, 1)
-        context.storage.write(self.layer, context.slots, keys, values)
+        heads = context.write_heads(qkv, self.layout, rotation, cache)
         attend = context.attention[self.layer_type]
-        return self.o_proj(attend(self.layer, queries, keys, values))
+        return self.o_proj(attend(self.layer, *heads))
