@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.layers.linear import DenseLinear
-from rnj_agent.runtime.loading import LoadOptions, load
-from rnj_agent.runtime.memory_budget import weights_size
 from rnj_agent.runtime.models import CausalLM, load_model
-from rnj_agent.runtime.models.loading import Quant, check_quant, default_quant
+from rnj_agent.runtime.models.loading import default_quant
 from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from tests.runtime.fp8_checkpoints import (
@@ -28,7 +25,6 @@ from tests.runtime.fp8_checkpoints import (
     quantized,
     quantized_by_tensor,
     with_quantization,
-    write_chatting_fp8,
     write_fp8,
 )
 from tests.runtime.model_checkpoints import (
@@ -43,7 +39,6 @@ from tests.runtime.model_checkpoints import (
     write_gguf,
     write_safetensors,
 )
-from tests.runtime.tiny_checkpoint import write_noise_checkpoint
 
 TOKENS = some_tokens(24)
 QWEN_2 = llama_config("qwen2")
@@ -233,29 +228,6 @@ def test_int8_made_of_fp8_stays_near(tmp_path: Path) -> None:
     assert cosine_similarity(our_logits(model, TOKENS), exact).min() > 0.97
 
 
-def held_bytes(model: CausalLM) -> int:
-    """Of the matrices that a pass reads."""
-    matrices = [model.lm_head]
-    for layer in model.layers:
-        attention, mlp = (getattr(layer, name) for name in ("self_attn", "mlp"))
-        matrices += [attention.qkv_proj, attention.o_proj, mlp.gate_up_proj, mlp.down_proj]
-    return sum(matrix.size_bytes for matrix in matrices)
-
-
-@pytest.mark.parametrize("quant", ["none", "fp8"])
-@pytest.mark.parametrize("config", [rnj_1_config(), QWEN_2], ids=["tied", "with a head"])
-def test_the_size_on_paper_is_the_size_in_memory(
-    tmp_path: Path, config: Config, quant: Quant
-) -> None:
-    checkpoint = open_checkpoint(write_fp8(tmp_path, config))
-    model = load_model(checkpoint, dtype=torch.bfloat16, quant=quant)
-    size = weights_size(checkpoint, torch.bfloat16, quant)
-    vectors = sum(shape[0] for shape in checkpoint.shapes.values() if len(shape) == 1)
-    assert size.pass_bytes == held_bytes(model) + vectors * torch.bfloat16.itemsize
-    has_head = "lm_head.weight" in checkpoint.shapes
-    assert size.total_bytes == size.pass_bytes + has_head * model.embed_tokens.nbytes
-
-
 def test_progress_counts_weights_and_not_their_scales(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     checkpoint = open_checkpoint(write_fp8(tmp_path, num_shards=2))
@@ -278,26 +250,3 @@ def test_one_shard_is_mapped_at_a_time(tmp_path: Path) -> None:
 
     load_model(checkpoint, progress=count)
     assert most == 1
-
-
-@pytest.mark.parametrize(
-    ("quant", "said"), [(None, "(fp8)"), ("none", "made of fp8)"), ("fp8", "(fp8)")]
-)
-def test_the_summary_says_what_was_made_of_what(
-    tmp_path: Path, quant: Quant | None, said: str
-) -> None:
-    loaded = load(write_chatting_fp8(tmp_path), options=LoadOptions(quant=quant))
-    assert said in loaded.summary
-
-
-def test_the_summary_of_a_gguf_in_fp8(tmp_path: Path) -> None:
-    path = write_noise_checkpoint(tmp_path / "noise.gguf")
-    assert "(fp8, made of gguf)" in load(path, options=LoadOptions(quant="fp8")).summary
-    assert load(path).summary.count("fp8") == 0
-
-
-def test_int8_where_there_are_no_products_for_it() -> None:
-    with pytest.raises(EngineError, match="not supported on a GPU"):
-        check_quant("int8", torch.bfloat16, "cuda")
-    with pytest.raises(EngineError, match="without bfloat16"):
-        check_quant("int8", torch.float32, "cpu")
