@@ -11,7 +11,7 @@ from rnj_agent.agent.cli.options import json_option, load_cli_config, sandbox_op
 
 @click.group("bench")
 def command() -> None:
-    """Measure the runtime and the sandbox on this machine."""
+    """Measure the runtime, its numbers and the sandbox on this machine."""
 
 
 command.add_command(runtime_command)
