@@ -74,7 +74,7 @@ def replay_command(session: str) -> None:
     from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.replay import replayed
 
-    RnjApp(replayed(found.directory)).run()
+    RnjApp(events=replayed(found.directory)).run()
 
 
 def _replay(events: Iterator[Event], *, as_json: bool) -> None:

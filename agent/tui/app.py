@@ -1,61 +1,127 @@
-"""The app: it follows a session's events, draws once a frame, and hands on what the person does."""
+"""The app: it follows a session's events, draws once a frame, and hands on what the person says."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from textual import work
-from textual.app import App, ComposeResult
+from textual import on, work
+from textual.app import App
 
+from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.events import Event
+from rnj_agent.agent.modes import Answer, Question
+from rnj_agent.agent.tui import deeds
+from rnj_agent.agent.tui.blocks import NoticeBlock
+from rnj_agent.agent.tui.commands import find_command
+from rnj_agent.agent.tui.follower import follow
+from rnj_agent.agent.tui.screens.chat import ChatScreen
+from rnj_agent.agent.tui.screens.pick import PickScreen
+from rnj_agent.agent.tui.sessions import find_sessions
 from rnj_agent.agent.tui.state import Conversation
-from rnj_agent.agent.tui.themes import DARK, THEMES, palette_of
-from rnj_agent.agent.tui.widgets.status_bar import StatusBar
-from rnj_agent.agent.tui.widgets.transcript import Transcript
+from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
+from rnj_agent.agent.tui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from rnj_agent.agent.live.session import LiveSession
+    from rnj_agent.agent.live.status import Status
+    from rnj_agent.agent.tui.opener import Opener
 
 _FRAME_S: Final = 1 / 30
-_SLICE_S: Final = 0.005
-"""Events are folded for so long at a stretch; then keys get their turn."""
 
 
 class RnjApp(App[None]):
+    """Live on the sessions of an ``opener``, or a replay of ``events``."""
+
     CSS_PATH = "app.tcss"
     TITLE = "rnj-agent"
-    ENABLE_COMMAND_PALETTE: ClassVar[bool] = True
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False  # the /commands are it
 
-    def __init__(self, events: AsyncIterator[Event]) -> None:
+    def __init__(
+        self,
+        *,
+        opener: Opener | None = None,
+        resume: str = "",
+        events: AsyncIterator[Event] | None = None,
+        theme: str = "",
+    ) -> None:
         super().__init__()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = DARK.name
+        for known in THEMES:
+            self.register_theme(known)
+        self.theme = theme or (PLAIN.name if self.no_color else DARK.name)
         self.animation_level = "none"
         self.conversation = Conversation()
+        self.session: LiveSession | None = None
+        self._opener = opener
+        self._resume = resume
         self._events = events
+        self._status: Status | None = None
         self._frame_is_due = False
         self._frame_took_s = 0.0
 
-    def compose(self) -> ComposeResult:
-        palette = palette_of(self.current_theme)
-        yield Transcript(palette)
-        yield StatusBar(palette)
+    def get_default_screen(self) -> ChatScreen:
+        repository = self._opener.repository if self._opener else None
+        return ChatScreen(palette_of(self.current_theme), repository)
+
+    @property
+    def chat(self) -> ChatScreen:
+        """The main screen, whichever lies above it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, ChatScreen)
+        return screen
 
     def on_mount(self) -> None:
-        self.query_one(Transcript).show(self.conversation)
-        self.follow()
+        self.theme_changed_signal.subscribe(self, self._repaint)
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._leave)
+        if self._opener is not None:
+            self.call_after_refresh(self.open_session, self._resume)
+        elif self._events is not None:
+            self.replay(self._events)
 
     @work
-    async def follow(self) -> None:
-        """Fold events as they come; however many come, keys are answered in between."""
-        slice_ends_s = time.monotonic() + _SLICE_S
-        async for event in self._events:
-            self.conversation.apply(event)
-            self.plan_frame()
-            if time.monotonic() > slice_ends_s:
-                await asyncio.sleep(0)
-                slice_ends_s = time.monotonic() + _SLICE_S
+    async def replay(self, events: AsyncIterator[Event]) -> None:
+        self.chat.show(self.conversation)
+        await follow(events, self.conversation, self.plan_frame)
+
+    @work(exclusive=True, group="session")
+    async def open_session(self, name: str) -> None:
+        """Leave the session that is open and go on with another; without a name with a new one."""
+        assert self._opener is not None
+        self.conversation = Conversation()
+        self.chat.show(self.conversation)
+        try:
+            async with self._opener.open(name, self.ask, self.take_status) as session:
+                self.session = session
+                self.take_status(session.status)
+                await follow(session.events(), self.conversation, self.plan_frame)
+        except RnjError as exc:
+            self.say("error", f"{exc.message} · {exc.hint}")
+        finally:
+            self.session = None
+
+    def take_status(self, status: Status) -> None:
+        """Show the session's status; a failure also stands in the conversation."""
+        if status.failure and (self._status is None or status.failure != self._status.failure):
+            self.say("error", f"{status.failure} · {status.hint}".removesuffix(" · "))
+        if self._status and (self._status.phase, status.phase) == ("working", "ready"):
+            self._call_person()
+        self._status = status
+        self.plan_frame()
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask the person about a call."""
+        self._call_person()
+        return await self.chat.ask(question)
+
+    def say(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        """Add a line of the app's own to the conversation; it is not part of the session."""
+        self.conversation.append(NoticeBlock(level=level, text=text))
+        self.plan_frame()
 
     def plan_frame(self) -> None:
         """Draw soon: later where the last time took long, so that drawing never takes it all."""
@@ -66,6 +132,109 @@ class RnjApp(App[None]):
     def _draw_frame(self) -> None:
         started_s = time.monotonic()
         self._frame_is_due = False
-        self.query_one(Transcript).update_blocks()
-        self.query_one(StatusBar).show(None, self.conversation.progress)
+        self.chat.draw(self._status)
         self._frame_took_s = time.monotonic() - started_s
+
+    def _call_person(self) -> None:
+        """Ring where the person looks elsewhere: terminals show that in their own way."""
+        if not self.app_focus:
+            self.bell()
+
+    def _repaint(self, _theme: object) -> None:
+        self.chat.set_palette(palette_of(self.current_theme))
+
+    @on(Prompt.Submitted)
+    def _submitted(self, event: Prompt.Submitted) -> None:
+        text = event.text
+        name, _, rest = text[1:].partition(" ")
+        if text.startswith("/") and (command := find_command(name.strip())):
+            self._run_command(command.name, rest.strip())
+        elif text.startswith("/") and "/" not in name:
+            self.say("error", f"no command /{name}; /help lists them")
+        elif self.session is None:
+            self.chat.write(text)
+        elif text.startswith("!") and text[1:].strip():
+            self.session.run_command(text[1:].strip())
+        else:
+            self.session.send(text)
+
+    def _run_command(self, name: str, rest: str) -> None:
+        match name:
+            case "help":
+                self.chat.action_help()
+            case "diff":
+                self.action_show_diff()
+            case "copy":
+                self.chat.action_copy()
+            case "theme":
+                self._set_theme(rest)
+            case "sessions":
+                self._pick_session()
+            case "new":
+                self.open_session("")
+            case "quit":
+                self._leave()
+            case _:
+                self._do(name, rest)
+
+    @work
+    async def _do(self, name: str, rest: str) -> None:
+        if self.session is None:
+            self.say("error", f"/{name} needs a session, and none is open")
+            return
+        try:
+            said = await deeds.do(name, rest, self.session, self.conversation)
+        except deeds.RefusedError as exc:
+            self.say("error", str(exc))
+            return
+        if said:
+            self.chat.write(said)
+
+    @work
+    async def action_show_diff(self) -> None:
+        """Show the session's changes as they stand now."""
+        if self.session is not None:
+            with contextlib.suppress(deeds.RefusedError):
+                self.conversation.patch = await deeds.patch(self.session)
+        self.chat.action_show_diff()
+
+    def _set_theme(self, name: str) -> None:
+        if not name:
+            self.action_next_theme()
+        elif name in self.available_themes:
+            self.theme = name
+        else:
+            self.say("error", f"no theme {name!r}; there are {', '.join(self.available_themes)}")
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self.notify(self.theme, timeout=1.5)
+
+    def _pick_session(self) -> None:
+        def taken(name: str | None) -> None:
+            if name is not None:
+                self.open_session(name)
+
+        self.push_screen(PickScreen("Go on with a session", find_sessions), taken)
+
+    def action_next_mode(self) -> None:
+        if self.session is not None:
+            self.session.mode = deeds.next_mode(self.session.mode)
+
+    @on(ChatScreen.InterruptWanted)
+    def _interrupt(self) -> None:
+        if self.session is not None:
+            self.session.interrupt()
+
+    @on(ChatScreen.QuitWanted)
+    def _leave(self) -> None:
+        self.run_worker(self.action_quit(), exclusive=True, group="quit")
+
+    async def action_quit(self) -> None:
+        """Leave the session in order, then the terminal."""
+        for worker in self.workers.cancel_group(self, "session"):
+            with contextlib.suppress(Exception):
+                await worker.wait()
+        self.exit()

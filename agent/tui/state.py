@@ -53,6 +53,7 @@ from rnj_agent.agent.tui.blocks import (
 )
 from rnj_agent.agent.tui.parts import joined_parts
 from rnj_agent.agent.tui.progress import Progress, progress_after
+from rnj_agent.agent.tui.steps import Steps
 
 _FENCE: Final = re.compile(r"^```", re.MULTILINE)
 _CALL_MARK: Final = "<tool_call>"
@@ -66,15 +67,16 @@ class Conversation:
         self.progress = Progress()
         self.patch = ""
         """The session's changes, as the last run that ended told them."""
+        self.steps = Steps()
         self._first_changed = 0
         self._expects_task = False
         self._in_step = False
-        self._turn_start: int | None = None
-        """Where what the person said before the next step begins."""
-        self._step_starts: dict[int, int] = {}
-        """The first block of each step, with what was said right before it."""
-        self._before_undo: list[Block] = []
         self._calls: dict[str, int] = {}
+
+    @property
+    def first_task(self) -> str:
+        """What the person asked for first."""
+        return next((block.text for block in self.blocks if isinstance(block, UserBlock)), "")
 
     def take_changes(self) -> int:
         """The index of the first block that changed since the last time this was asked."""
@@ -132,7 +134,7 @@ class Conversation:
         match event:
             case RunStarted():
                 self._expects_task = True
-                self._turn_start = len(self.blocks)
+                self.steps.say(len(self.blocks))
                 if not self._has_said(event):
                     self.append(StartBlock(event=event))
                 self.append(UserBlock(text=event.task))
@@ -149,9 +151,7 @@ class Conversation:
     def _apply_step(self, event: StepStarted | StepFinished) -> None:
         self._in_step = isinstance(event, StepStarted)
         if isinstance(event, StepStarted):
-            start = len(self.blocks) if self._turn_start is None else self._turn_start
-            self._step_starts[event.step] = start
-            self._turn_start = None
+            self.steps.begin(event.step, len(self.blocks))
 
     def _apply_words(self, event: TextDelta | ReasoningDelta | MessageFinished) -> None:
         match event:
@@ -175,7 +175,7 @@ class Conversation:
         elif self._in_step:
             self.append(ToldBlock(text=text))
         else:
-            self._turn_start = len(self.blocks)
+            self.steps.say(len(self.blocks))
             self.append(UserBlock(text=text))
 
     def _say(self, text: str) -> None:
@@ -259,17 +259,16 @@ class Conversation:
 
     def _undo(self, event: Rewound) -> None:
         self.patch = event.patch
-        self._before_undo = list(self.blocks)
-        start = min(self._step_starts.get(event.step, len(self.blocks)), len(self.blocks))
+        start = self.steps.undo(event.step, self.blocks)
         self._first_changed = min(self._first_changed, start)
         del self.blocks[start:]
         self.append(NoticeBlock(level="info", text=f"undone from step {event.step} on"))
 
     def _redo(self, event: Redone) -> None:
         self.patch = event.patch
-        if self._before_undo:
+        if (blocks := self.steps.redo()) is not None:
             self._first_changed = 0
-            self.blocks[:] = self._before_undo
+            self.blocks[:] = blocks
         self.append(NoticeBlock(level="info", text="done again"))
 
     def _drop_written_call(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rich.style import Style
@@ -42,17 +42,11 @@ class FileDiff:
         return sum(line.kind == "removed" for line in self.lines)
 
 
-def diff_of_texts(path: str, old: str, new: str, *, first_line: int = 1) -> FileDiff:
-    """What changes from one text to the other."""
+def diff_of_texts(path: str, old: str, new: str) -> FileDiff:
+    """What changes from one text to the other; where in the file that is, nobody knows here."""
     unified = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
-    lines = list(_numbered(list(unified)[2:]))
-    if first_line > 1:
-        lines = [_moved(line, first_line - 1) for line in lines]
-    return FileDiff(path=path, lines=tuple(line for line in lines if line.kind != "hunk"))
-
-
-def _moved(line: DiffLine, by: int) -> DiffLine:
-    return DiffLine(kind=line.kind, text=line.text, number=line.number + by if line.number else 0)
+    lines = [line for line in _numbered(list(unified)[2:]) if line.kind != "hunk"]
+    return FileDiff(path=path, lines=tuple(replace(line, number=0) for line in lines))
 
 
 def files_of_patch(patch: str) -> list[FileDiff]:
@@ -104,7 +98,7 @@ def _numbered(lines: Iterable[str]) -> Iterator[DiffLine]:
 
 def draw_diff(diff: FileDiff, canvas: Canvas, *, prefix: Text | None = None) -> list[Line]:
     """Every line on one line of the screen; what is too wide is cropped."""
-    width = max((len(str(line.number)) for line in diff.lines), default=1)
+    width = max((len(str(line.number or "")) for line in diff.lines), default=0)
     coded = _highlighted(diff, canvas)
     styles = {"added": canvas.palette.added, "removed": canvas.palette.removed}
     drawn: list[Line] = []
@@ -124,7 +118,8 @@ def _draw_line(line: DiffLine, code: Text, width: int, canvas: Canvas) -> Text:
         return Text(f"{' ' * width} {printable(line.text)}", style=palette.dim)
     sign = {"added": "+", "removed": "-", "same": " "}[line.kind]
     strong = {"added": palette.success, "removed": palette.error, "same": palette.dim}[line.kind]
-    return Text.assemble((f"{line.number:>{width}} ", palette.dim), (f"{sign} ", strong), code)
+    number = f"{line.number:>{width}} " if width else ""
+    return Text.assemble((number, palette.dim), (f"{sign} ", strong), code)
 
 
 def _highlighted(diff: FileDiff, canvas: Canvas) -> list[Text]:

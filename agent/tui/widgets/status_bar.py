@@ -20,7 +20,7 @@ class StatusBar(Widget):
 
     def __init__(self, palette: Palette) -> None:
         super().__init__()
-        self.palette = palette
+        self._palette = palette
         self._status: Status | None = None
         self._progress = Progress()
         self._what: tuple[str, int] = ("idle", 0)
@@ -37,6 +37,10 @@ class StatusBar(Widget):
             self._status, self._progress = status, progress
             self.refresh()
 
+    def set_palette(self, palette: Palette) -> None:
+        self._palette = palette
+        self.refresh()
+
     def _tick(self) -> None:
         if self._progress.activity != "idle":
             self.refresh()
@@ -47,5 +51,5 @@ class StatusBar(Widget):
             self._progress,
             width=self.size.width,
             elapsed_s=time.monotonic() - self._since_s,
-            palette=self.palette,
+            palette=self._palette,
         )

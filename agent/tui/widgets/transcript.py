@@ -80,6 +80,13 @@ class Transcript(ScrollView):
             self._view.toggle(index)
             self._place()
 
+    def open_all(self) -> None:
+        """Open every block."""
+        self._drawn.opened.update(range(len(self._conversation.blocks)))
+        self._drawn.set_blocks(self._conversation.blocks, 0)
+        self._view.scroll_to(0)
+        self._place()
+
     def move_cursor(self, step: int) -> None:
         """Mark the next (1) or the previous (-1) block that can be opened."""
         blocks = self._conversation.blocks
@@ -103,6 +110,15 @@ class Transcript(ScrollView):
         last = next((n for n in found if not isinstance(blocks[n], UserBlock)), None)
         if (index := last if self.cursor is None else self.cursor) is not None:
             self.toggle(index)
+
+    def scroll_page(self, step: int) -> None:
+        """A page up (-1) or down (1), with two lines of what was there."""
+        self._view.scroll_to(self._view.top + step * max(1, self._view.height - 2))
+        self._place()
+
+    def go_to_start(self) -> None:
+        self._view.scroll_to(0)
+        self._place()
 
     def go_to_end(self) -> None:
         self._view.follows_end = True

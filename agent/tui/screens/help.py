@@ -1,0 +1,63 @@
+"""Every key and every command."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from rnj_agent.agent.tui.commands import COMMANDS
+from rnj_agent.agent.tui.draw.palette import Palette
+from rnj_agent.agent.tui.keymap import KEYS, PLACES
+
+_NAMES = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,q,question_mark", "dismiss", "Close", priority=True)
+    ]
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self._palette = palette
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="sheet"):
+            yield Static(help_text(self._palette))
+
+
+def help_text(palette: Palette) -> Text:
+    """All of the help, section by section."""
+    text = Text()
+    for place, title in PLACES.items():
+        text.append(f"{title}\n", palette.heading)
+        for key in KEYS:
+            if key.place == place:
+                text.append(f"  {shown_keys(key.shown or key.keys):<26}", palette.accent)
+                text.append(f"{key.help}\n", palette.text)
+        text.append("\n")
+    text.append("Commands\n", palette.heading)
+    for command in COMMANDS:
+        name = f"/{command.name} {command.arguments}"
+        text.append(f"  {name:<34}", palette.accent)
+        text.append(f"{command.help}\n", palette.text)
+    text.append(f"  {'!command':<34}", palette.accent)
+    text.append("Run it in the sandbox; the model reads of it.\n", palette.text)
+    text.append(f"  {'@path':<34}", palette.accent)
+    text.append("Name a file of the repository.", palette.text)
+    return text
+
+
+def shown_keys(keys: str) -> str:
+    """Such as ``Ctrl+J or Alt+Up`` for ``ctrl+j,alt+up``."""
+    return " or ".join(_shown_key(key) for key in keys.split(","))
+
+
+def _shown_key(key: str) -> str:
+    return "+".join(_NAMES.get(part, part.capitalize()) for part in key.split("+"))

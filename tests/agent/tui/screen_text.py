@@ -1,0 +1,34 @@
+"""The app's screen as plain text, and apps to look at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from textual.app import App
+from textual.pilot import Pilot
+
+from rnj_agent.agent.events import Event
+
+
+def screen_text(app: App[None]) -> str:
+    """What a person reads, line by line."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips()  # pyright: ignore[reportPrivateUsage]
+    assert len(strips) == height, width
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+async def stream(events: Iterable[Event]) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+
+
+async def settled(pilot: Pilot[None]) -> str:
+    """The screen once nothing changes any more."""
+    seen: list[str] = []
+    for _ in range(200):
+        await pilot.pause(0.03)
+        seen = [*seen[-3:], screen_text(pilot.app)]
+        if len(seen) == 4 and len(set(seen)) == 1:
+            return seen[0]
+    raise AssertionError("the screen never comes to rest")
