@@ -27,13 +27,13 @@ MakeBackend = Callable[[SandboxLimits], Backend]
 @pytest.fixture(params=[DOCKER, BUBBLEWRAP, "host"])
 def any_kind(request: pytest.FixtureRequest) -> str:
     """Every kind, where a promise holds even without isolation."""
-    return _available(request.param)
+    return available(request.param)
 
 
 @pytest.fixture(params=[DOCKER, BUBBLEWRAP])
 def kind(request: pytest.FixtureRequest) -> str:
     """The kinds that isolate."""
-    return _available(request.param)
+    return available(request.param)
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ async def small_sandbox(kind: str) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def docker_is_ready() -> None:
-    _available("docker")
+    available("docker")
 
 
 @pytest.fixture
 def bubblewrap_is_ready() -> None:
-    _available("bubblewrap")
+    available("bubblewrap")
 
 
 @pytest.fixture
@@ -95,7 +95,8 @@ def make_backend(kind: str, limits: SandboxLimits | None = None) -> Backend:
             return HostBackend(limits=limits)
 
 
-def _available(kind: str) -> str:
+def available(kind: str) -> str:
+    """The kind, where this machine has it; else the test is skipped."""
     try:
         if kind == "docker":
             client = connect()
