@@ -47,7 +47,8 @@ def drift_in_transformers(token_ids: list[int]) -> Drift:
         plain = model(input_ids=ids).logits[0]
         for name, module in model.named_modules():
             if isinstance(module, Linear) and name != "lm_head":
-                module.forward = w8a8(module)
+                projection: Any = module
+                projection.forward = w8a8(module)
         quantized = model(input_ids=ids).logits[0]
     meter = DriftMeter()
     meter.add(plain, quantized, ids[0, 1:])
