@@ -51,8 +51,10 @@ class AttentionBackend(Protocol):
 class DeviceAttention(Protocol):
     """Attention whose passes are described by tensors on the device, as CUDA graphs need it."""
 
-    write_heads: HeadWriter
-    """What its passes' new keys and values are written with (``ForwardContext.write_heads``)."""
+    @property
+    def write_heads(self) -> HeadWriter:
+        """What writes its passes' new keys and values (``ForwardContext.write_heads``)."""
+        ...
 
     def prepare_device(
         self, batch: DeviceBatch, storage: KVStorage, layer_type: LayerType

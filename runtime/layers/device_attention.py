@@ -10,17 +10,41 @@ H query heads, K key/value heads, G = H / K, D head size.
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from rnj_agent.runtime.config import LayerType, ModelConfig
 from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
-from rnj_agent.runtime.layers.attention_backend import PassAttention, window_of
+from rnj_agent.runtime.layers.attention_backend import DeviceAttention, PassAttention, window_of
 from rnj_agent.runtime.layers.head_writer import HeadWriter, write_heads
+
+logger = logging.getLogger(__name__)
 
 MAX_ROWS = 128
 """Of a product: so that the scores of long prompts fit the memory."""
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed; said in one line where it is missed."""
+    is_installed = importlib.util.find_spec("triton") is not None
+    if not is_installed:
+        logger.warning("Triton is not installed: attention runs without its kernels, far slower.")
+    return is_installed
+
+
+def device_attention(config: ModelConfig, device: torch.device) -> DeviceAttention:
+    """The fastest that runs there."""
+    if device.type != "cuda" or not has_triton():
+        return DeviceTorchAttention(config)
+    from rnj_agent.runtime.layers.triton_attention import TritonAttention
+
+    return TritonAttention(config, device)
 
 
 class DeviceTorchAttention:

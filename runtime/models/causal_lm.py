@@ -6,6 +6,7 @@ T new tokens of all sequences, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -25,7 +26,7 @@ from rnj_agent.runtime.layers.attention_backend import (
     TorchAttention,
 )
 from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
-from rnj_agent.runtime.layers.device_attention import DeviceTorchAttention
+from rnj_agent.runtime.layers.device_attention import device_attention
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding, Rotation
@@ -78,7 +79,7 @@ class CausalLM:
         self.lm_head = self._head(weights)
         self.rotary_embeddings = _rotary_embeddings(weights)
         self.attention: AttentionBackend = TorchAttention(config, self.device)
-        self.device_attention: DeviceAttention = DeviceTorchAttention(config)
+        self.device_attention: DeviceAttention = device_attention(config, self.device)
         self.device_batches = self.device.type == "cuda"
 
     @torch.inference_mode()
@@ -95,7 +96,8 @@ class CausalLM:
         if self.device_batches:
             shape = exact_shape(batch)
             packed = pack(batch, shape, storage).to(self.device, non_blocking=True)
-            return self.compute(shape.views(packed), storage)
+            device_batch = replace(shape.views(packed), sequences=batch.sequences)
+            return self.compute(device_batch, storage)
         hidden = self._hidden(batch.input_ids.to(self.device), self._context(batch, storage))
         return self._logits(hidden[logit_rows(batch, self.device)])
 
@@ -155,6 +157,8 @@ class CausalLM:
                 layer_type: self.device_attention.prepare_device(batch, storage, layer_type)
                 for layer_type in self.rotary_embeddings
             },
+            write_heads=self.device_attention.write_heads,
+            write_heads=self.device_attention.write_heads,
         )
 
     def _rotations(self, row_positions: Tensor) -> dict[LayerType, Rotation]:

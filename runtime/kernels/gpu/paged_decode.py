@@ -233,6 +233,11 @@ def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are it
     tl.store(merged + start + dim, cast(output, merged.dtype.element_ty), mask=dim < head_dim)
 
 
+def num_tiles(shape: AttentionShape, max_rows: int) -> int:
+    """Programs for the rows of a sequence and key/value head."""
+    return -(-max_rows * shape.group // PAIRS)
+
+
 def new_parts(batch: DeviceBatch, shape: AttentionShape, splits: DecodeSplits) -> Parts:
     """Room for passes within the bounds of ``splits``."""
     size = (splits.num_parts, len(batch.seq_lens), splits.max_rows, shape.num_heads)
@@ -272,7 +277,7 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
     assert output.is_contiguous()
     assert splits.part_len % shape.block_size == 0
     num_sequences = len(batch.seq_lens)
-    num_tiles = -(-splits.max_rows * shape.group // PAIRS)
+    tiles = num_tiles(shape, splits.max_rows)
     common = {
         "num_heads": shape.num_heads,
         "head_dim": shape.head_dim,
@@ -284,7 +289,7 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
     }
     launch(
         paged_decode_kernel,
-        (num_sequences * num_tiles, shape.num_kv_heads, splits.num_splits),
+        (num_sequences * tiles, shape.num_kv_heads, splits.num_splits),
         queries,
         keys.data,
         values.data,
@@ -303,7 +308,7 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
         num_sequences * splits.max_rows,
         group=shape.group,
         block_size=shape.block_size,
-        num_tiles=num_tiles,
+        num_tiles=tiles,
         pairs=PAIRS,
         num_splits=splits.num_splits,
         tile_keys=shape.tile_keys,
