@@ -158,7 +158,6 @@ class CausalLM:
                 for layer_type in self.rotary_embeddings
             },
             write_heads=self.device_attention.write_heads,
-            write_heads=self.device_attention.write_heads,
         )
 
     def _rotations(self, row_positions: Tensor) -> dict[LayerType, Rotation]:
