@@ -29,7 +29,7 @@ CONTEXT = 2048
 KV_MEMORY_GIB = 0.25
 MAX_EXTRA_FDS = 1
 MAX_POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
-"""Of the event loop's default executor (concurrent.futures): made when they are needed, then kept."""
+"""Of the event loop's default executor (``concurrent.futures``): made when needed, then kept."""
 MIB = 2**20
 
 
