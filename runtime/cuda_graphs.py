@@ -97,7 +97,9 @@ class DecodeGraph:
     """Of all T rows."""
     replay: Callable[[], None]
 
+    @torch.inference_mode()
     def run(self, batch: ForwardBatch, storage: KVStorage) -> GraphOutput:
+        """Compute a batch that ``fits``."""
         self.buffer.copy_(pack(batch, self.shape, storage), non_blocking=True)
         self.replay()
         num_rows = len(batch.input_ids)
@@ -187,8 +189,7 @@ def graph_shapes(
     sizes = sorted({*(size for size in BATCH_SIZES if size < max_num_seqs), max_num_seqs})
     return [
         BatchShape(
-            # one more owns the rows that are left over
-            num_sequences=size if size == 1 or width == 1 else size + 1,
+            num_sequences=size,
             num_rows=size * width,
             num_logits=size * width,
             num_blocks=-(-num_blocks // ALIGNMENT) * ALIGNMENT,
@@ -202,12 +203,10 @@ def graph_shapes(
 
 
 def fits(batch: ForwardBatch, shape: BatchShape) -> bool:
-    """Whether the batch, filled up with padding that somebody owns, has this shape."""
-    num_sequences, num_rows = len(batch.sequences), len(batch.input_ids)
-    is_full = num_rows == shape.num_rows
+    """Whether the batch has this shape when it is filled up with padding."""
     return (
-        num_rows <= shape.num_rows
-        and num_sequences <= (shape.num_sequences if is_full else shape.num_sequences - 1)
+        len(batch.input_ids) <= shape.num_rows
+        and len(batch.sequences) <= shape.num_sequences
         and all(rows.num_tokens <= shape.max_query_len for rows in batch.sequences)
         and all(rows.start + rows.num_tokens <= shape.max_seq_len for rows in batch.sequences)
     )

@@ -8,7 +8,8 @@ All of them are views of one buffer, so that a pass needs one copy to the device
 
 B sequences, T rows of all, L rows whose logits are wanted. Sequence i has the rows
 [cu_seqlens_q[i], cu_seqlens_q[i + 1]), which are the last ones of its ``seq_lens[i]`` tokens.
-A sequence of length 0 is padding: its rows write to the storage's spare block and read nothing.
+Padding, which fills a graph's buffers up: sequences of length 0 without rows, and rows behind those
+of all sequences, which write to the storage's spare block; what they compute is never read.
 """
 
 from __future__ import annotations
@@ -42,15 +43,17 @@ class DeviceBatch:
     block_tables: Tensor
     """int32 [B, most blocks of a sequence]; what lies beyond a sequence's blocks is never read."""
     cu_seqlens_q: Tensor
-    """int32 [B + 1]: sums of the numbers of rows; the last is T."""
+    """int32 [B + 1]: sums of the numbers of rows; the last is T, or less where rows are padding."""
     seq_lens: Tensor
     """int32 [B]: cached and new tokens of each."""
     logit_rows: Tensor
     """int64 [L]."""
     max_query_len: int
-    """Rows of a sequence, at most; the last padding sequence may have more, which nobody reads."""
+    """Rows of a sequence, at most."""
     max_seq_len: int
     """Tokens of a sequence, at most."""
+    sequences: tuple[SequenceRows, ...] | None = None
+    """The same for the host, so that it need not ask; None where the pass may be recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,23 +168,15 @@ def _slots(
 def _pack_sequences(
     sequences: Sequence[SequenceRows], packed: DeviceBatch, spare_block: int
 ) -> None:
-    """Rows that are left over belong to the sequences that are."""
     tables = packed.block_tables.fill_(spare_block).numpy()
     cu_seqlens, seq_lens = packed.cu_seqlens_q.numpy(), packed.seq_lens.numpy()
-    num_all_rows = len(packed.input_ids)
-    cu_seqlens[0], num_rows = 0, 0
-    for i in range(len(seq_lens)):
-        if i < len(sequences):
-            rows = sequences[i]
-            num_rows += rows.num_tokens
-            seq_lens[i] = rows.start + rows.num_tokens
-            tables[i, : len(rows.block_table)] = rows.block_table
-        else:
-            num_rows = min(num_rows + packed.max_query_len, num_all_rows)
-            seq_lens[i] = 0
-        cu_seqlens[i + 1] = num_rows
-    assert num_rows == num_all_rows or len(sequences) < len(seq_lens), "nobody owns the padding"
-    cu_seqlens[-1] = num_all_rows
+    cu_seqlens[0] = 0
+    for i, rows in enumerate(sequences):
+        cu_seqlens[i + 1] = cu_seqlens[i] + rows.num_tokens
+        seq_lens[i] = rows.start + rows.num_tokens
+        tables[i, : len(rows.block_table)] = rows.block_table
+    cu_seqlens[len(sequences) + 1 :] = cu_seqlens[len(sequences)]
+    seq_lens[len(sequences) :] = 0
 
 
 def _pack_logit_rows(sequences: Sequence[SequenceRows], packed: DeviceBatch) -> None:

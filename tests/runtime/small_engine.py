@@ -35,10 +35,15 @@ def small_engine(
     options: EngineOptions = OPTIONS,
     num_blocks: int | None = None,
     wrap: type[CausalLM] | None = None,
+    device_batches: bool = False,
 ) -> Engine:
-    """In float32; the pool holds two windows unless ``num_blocks`` says otherwise."""
+    """In float32; the pool holds two windows unless ``num_blocks`` says otherwise.
+
+    With ``device_batches`` everything runs as on a GPU.
+    """
     torch.set_num_threads(1)  # matrices so small are not worth a second thread's waiting
     model = load_model(open_checkpoint(path), dtype=torch.float32)
+    model.device_batches = device_batches
     if num_blocks is None:
         num_blocks = 2 * options.max_model_len // BLOCK_SIZE
     storage = model.new_storage(num_blocks=num_blocks, block_size=BLOCK_SIZE)

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from rnj_agent.runtime.completion import CompletionRequest, ReplyDelta
-from rnj_agent.runtime.engine import CausalLM
 from rnj_agent.runtime.errors import EngineError, RequestError
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
+from rnj_agent.runtime.model_runner import CausalLM
 from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.tokenizer import load_tokenizer
 from rnj_agent.runtime.tool_calls import TextPart
