@@ -111,12 +111,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["RNJ_STATE"] = folder
         writer = SessionWriter.create("long", Path(folder) / "sessions")
-        num_events = 0
-        for num_events, event in enumerate(session_events(), 1):
+        events = list(session_events())
+        for event in events:
             writer.write(event)
         writer.close()
         rounds = [measure() for _ in range(num_rounds)]
-    print(f"events      {num_events:,}")
+    print(f"events      {len(events):,}")
     print(f"opens in    {statistics.median(s for s, _ in rounds):.2f} s (median of {num_rounds})")
     print(f"peak memory {max(mib for _, mib in rounds):.0f} MiB")
 

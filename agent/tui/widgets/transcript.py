@@ -139,6 +139,7 @@ class Transcript(ScrollView):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         if not self._is_placing and round(old_value) != round(new_value):
+            self._view.height = self.size.height  # a new size moves it before it is told
             self._view.scroll_to(round(new_value))
             self._place()
             self.post_message(self.Scrolled())
