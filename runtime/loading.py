@@ -31,6 +31,7 @@ from rnj_agent.runtime.memory_budget import (
 from rnj_agent.runtime.models.causal_lm import BLOCK_SIZE, CausalLM
 from rnj_agent.runtime.models.loading import (
     Quant,
+    check_device,
     check_quant,
     default_dtype,
     default_quant,
@@ -98,6 +99,7 @@ def load(
         EngineError: the machine has not the memory for it, with the figures.
     """
     options = options or LoadOptions()
+    check_device(options.device)
     _prepare_threads()
     checkpoint = open_checkpoint(path)
     dtype = default_dtype(options.device)
@@ -128,7 +130,7 @@ def load(
             f"({_weights_name(checkpoint, dtype, quant)}), up to "
             f"{budget.size_bytes / GIB:.1f} GiB for keys and values of {budget.num_tokens} tokens "
             f"({_name(dtype) if options.kv_dtype == 'auto' else options.kv_dtype}), "
-            f"{budget.max_model_len} tokens of context, {torch.get_num_threads()} threads"
+            f"{budget.max_model_len} tokens of context, {_where(options.device)}"
         ),
     )
 
@@ -174,6 +176,12 @@ def _engine(
             speculation=options.speculation,
         ),
     )
+
+
+def _where(device: str) -> str:
+    if device.startswith("cuda"):
+        return f"on {torch.cuda.get_device_name(device)}"
+    return f"{torch.get_num_threads()} threads"
 
 
 def _weights_name(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> str:

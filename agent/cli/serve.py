@@ -13,6 +13,7 @@ from rnj_agent.runtime.server.options import (
     DEFAULT_MAX_NUM_SEQS,
     DEFAULT_MAX_QUEUE,
     DEFAULT_PORT,
+    DEVICES,
     KV_DTYPES,
     QUANTS,
     ServeOptions,
@@ -61,6 +62,13 @@ from rnj_agent.runtime.server.options import (
     default="auto",
     show_default=True,
     help="How they are kept; fp8 and int8 take half the memory.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where the model runs; auto: on a GPU if there is one.",
 )
 @click.option(
     "--quant",

@@ -66,6 +66,11 @@ def load_model(
     return model
 
 
+def default_device() -> str:
+    """A GPU that this torch can use, if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def default_dtype(device: str) -> torch.dtype:
     """bfloat16 wherever it is fast: on GPUs, and on CPUs with AVX512-BF16 or AMX."""
     if not device.startswith("cpu"):
@@ -85,6 +90,15 @@ def default_quant(checkpoint: Checkpoint, dtype: torch.dtype, device: str) -> Qu
     if not device.startswith("cpu"):
         return "fp8"
     return "int8" if dtype == torch.bfloat16 else "none"
+
+
+def check_device(device: str) -> None:
+    """Raise EngineError where there is no such device."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise EngineError(
+            "There is no GPU that this torch can use.",
+            hint="Run on the CPU with --device cpu, or install a torch with CUDA.",
+        )
 
 
 def check_quant(quant: Quant, dtype: torch.dtype, device: str) -> None:

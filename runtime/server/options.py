@@ -19,6 +19,8 @@ DEFAULT_MAX_QUEUE = 64
 
 KVDtype: TypeAlias = Literal["auto", "bf16", "fp8", "int8"]
 KV_DTYPES: tuple[KVDtype, ...] = ("auto", "bf16", "fp8", "int8")
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 Quant: TypeAlias = Literal["none", "int8", "fp8"]
 QUANTS: tuple[Quant, ...] = ("none", "int8", "fp8")
 
@@ -40,6 +42,8 @@ class ServeOptions:
     """Memory of the KV cache; None: chosen from what the machine has."""
     kv_dtype: KVDtype = "auto"
     """How keys and values are kept; auto: as the model computes them."""
+    device: Device = "auto"
+    """Where the model runs; auto: on a GPU that torch can use, if there is one."""
     quant: Quant | None = None
     """How weights are held; None: as they are stored, or in 8 bits if they had fewer."""
     max_num_seqs: int = DEFAULT_MAX_NUM_SEQS
@@ -115,6 +119,7 @@ def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", type=int, help="tokens of prompt and reply together")
     parser.add_argument("--kv-memory-gib", type=float, help="memory of the KV cache")
     parser.add_argument("--kv-dtype", choices=KV_DTYPES, default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--quant", choices=QUANTS, help="how weights are held")
     parser.add_argument("--max-num-seqs", type=int, default=DEFAULT_MAX_NUM_SEQS)
     parser.add_argument("--max-queue", type=int, default=DEFAULT_MAX_QUEUE)

@@ -106,12 +106,14 @@ def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
     calm_worker_threads()
     from rnj_agent.runtime.hub import resolve
     from rnj_agent.runtime.loading import LoadOptions, load
+    from rnj_agent.runtime.models.loading import default_device
     from rnj_agent.runtime.server.service import ServedModel
 
     load_options = LoadOptions(
         context=options.context,
         kv_memory_gib=options.kv_memory_gib,
         kv_dtype=options.kv_dtype,
+        device=default_device() if options.device == "auto" else options.device,
         quant=options.quant,
         speculation=options.speculation,
         max_num_seqs=options.max_num_seqs,

@@ -12,7 +12,7 @@ from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.loading import LoadOptions, load
 from rnj_agent.runtime.memory_budget import weights_size
 from rnj_agent.runtime.models import CausalLM, load_model
-from rnj_agent.runtime.models.loading import Quant, check_quant, default_quant
+from rnj_agent.runtime.models.loading import Quant, check_quant, default_device, default_quant
 from rnj_agent.runtime.server.options import QUANTS, parse_args
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from tests.runtime.fp8_checkpoints import write_chatting_fp8, write_fp8
@@ -69,6 +69,14 @@ def test_int8_where_there_are_no_products_for_it() -> None:
         check_quant("int8", torch.bfloat16, "cuda")
     with pytest.raises(EngineError, match="without bfloat16"):
         check_quant("int8", torch.float32, "cpu")
+
+
+def test_a_gpu_that_is_not_there_is_an_error_before_anything_is_read(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert default_device() == "cpu"
+    with pytest.raises(EngineError, match="no GPU that this torch can use"):
+        load(tmp_path, options=LoadOptions(device="cuda"))
 
 
 def test_the_server_offers_what_the_loader_knows() -> None:
