@@ -58,7 +58,7 @@ class BusySession(LiveSession):
     ) -> None:
         """Nothing is held."""
 
-    async def events(self) -> AsyncGenerator[Event]:
+    async def events(self, *, past: bool = True) -> AsyncGenerator[Event]:
         call = ToolCall(id="c1", name="bash", arguments='{"command": "yes"}')
         flood = LINE * (OUTPUT_BYTES_PER_S // TICKS_PER_S // len(LINE))
         yield started()

@@ -95,13 +95,14 @@ def step_events(step: int) -> Iterator[Event]:
     yield StepFinished(step=step, model_s=1.0, tools_s=1.0, own_s=0.0)
 
 
-def measure() -> tuple[float, float]:
-    """Seconds to the last line, and the peak of the resident memory in MiB."""
+def measure() -> tuple[float, float, float]:
+    """Seconds to the last line, of them the processor's, and the peak of the memory in MiB."""
     arguments = ["-m", "rnj_agent.agent.cli", "sessions", "replay", "long"]
     with Terminal(arguments) as terminal:
         seconds = terminal.wait_for(LAST_WORDS, within_s=60)
+        cpu_s = terminal.cpu_s()
         terminal.drain(1.0)
-        return seconds, terminal.peak_rss_mib()
+        return seconds, cpu_s, terminal.peak_rss_mib()
 
 
 def main() -> None:
@@ -117,8 +118,11 @@ def main() -> None:
         writer.close()
         rounds = [measure() for _ in range(num_rounds)]
     print(f"events      {len(events):,}")
-    print(f"opens in    {statistics.median(s for s, _ in rounds):.2f} s (median of {num_rounds})")
-    print(f"peak memory {max(mib for _, mib in rounds):.0f} MiB")
+    print(
+        f"opens in    {statistics.median(s for s, _, _ in rounds):.2f} s (median of {num_rounds})"
+    )
+    print(f"processor   {statistics.median(s for _, s, _ in rounds):.2f} s of it")
+    print(f"peak memory {max(mib for _, _, mib in rounds):.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -82,3 +82,9 @@ class Terminal:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as lines:
             kib = next(line for line in lines if line.startswith("VmHWM")).split()[1]
         return int(kib) / 1024
+
+    def cpu_s(self) -> float:
+        """Processor time of the process so far."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import click
@@ -56,10 +57,15 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 )
 @click.pass_context
 def app(ctx: click.Context) -> None:
-    """A coding agent that fixes issues with a model on your own machine, in a sandbox."""
-    if ctx.invoked_subcommand is None:
+    """A coding agent that fixes issues with a model on your own machine, in a sandbox.
+
+    Without a command it opens in this folder's repository, full screen.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from rnj_agent.agent.cli.interactive import open_app
+
+        open_app()
+    else:
         click.echo(ctx.get_help())
-        click.echo(
-            '\nThere is no full-screen interface yet. Try: rnj-agent fix --issue "what is wrong"',
-            err=True,
-        )

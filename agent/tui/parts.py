@@ -23,7 +23,7 @@ def markdown_parts(source: str) -> list[str]:
             parts.append("")
         parts[-1] += line
         after_empty = not line.strip()
-        if match := _FENCE.match(line):
+        if ("```" in line or "~~~" in line) and (match := _FENCE.match(line)):
             fence = _fence_after(fence, match[1], line)
     return parts
 

@@ -44,8 +44,6 @@ class Progress:
     tokens_per_s: float = 0.0
     """Of the last reply."""
     step: int = 0
-    num_pieces: int = 0
-    """Deltas of the reply that is being written."""
     activity: Activity = "idle"
     is_running: bool = False
     """Between RunStarted and RunFinished."""
@@ -75,11 +73,12 @@ def progress_after(progress: Progress, event: Event) -> Progress:
                 step=event.step,
                 num_context_tokens=event.num_prompt_tokens,
                 exact=event.exact,
-                num_pieces=0,
                 activity="reading",
             )
         case TextDelta() | ReasoningDelta():
-            return replace(progress, activity="writing", num_pieces=progress.num_pieces + 1)
+            if progress.activity == "writing":  # thousands come: they change nothing more
+                return progress
+            return replace(progress, activity="writing")
         case UsageUpdated():
             return _counted(progress, event)
         case ContextCompacted():

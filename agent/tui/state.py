@@ -68,6 +68,8 @@ class Conversation:
         self.patch = ""
         """The session's changes, as the last run that ended told them."""
         self.steps = Steps()
+        self.num_pieces = 0
+        """Deltas of the reply that is being written: about one a token."""
         self._first_changed = 0
         self._expects_task = False
         self._in_step = False
@@ -151,9 +153,11 @@ class Conversation:
     def _apply_step(self, event: StepStarted | StepFinished) -> None:
         self._in_step = isinstance(event, StepStarted)
         if isinstance(event, StepStarted):
+            self.num_pieces = 0
             self.steps.begin(event.step, len(self.blocks))
 
     def _apply_words(self, event: TextDelta | ReasoningDelta | MessageFinished) -> None:
+        self.num_pieces += 1
         match event:
             case TextDelta():
                 self._say(event.text)

@@ -18,19 +18,26 @@ _TIGHT: Final = 0.8
 
 
 def draw_status(
-    status: Status | None, progress: Progress, *, width: int, elapsed_s: float, palette: Palette
+    status: Status | None,
+    progress: Progress,
+    *,
+    num_pieces: int,
+    width: int,
+    elapsed_s: float,
+    palette: Palette,
 ) -> Text:
     """One line of ``width`` columns.
 
     Args:
         status: of the session; None in a replay.
         progress: of its events.
+        num_pieces: of the reply that is being written, about one a token.
         width: columns.
         elapsed_s: since what goes on began.
         palette: the styles.
     """
     left = Text.assemble(
-        *_mode(status, palette), (_activity(status, progress, elapsed_s), palette.text)
+        *_mode(status, palette), (_activity(status, progress, elapsed_s, num_pieces), palette.text)
     )
     facts = [*_facts(status, progress, palette)]
     while facts and left.cell_len + 2 + sum(fact.cell_len + 3 for fact in facts) > width:
@@ -48,7 +55,7 @@ def _mode(status: Status | None, palette: Palette) -> list[tuple[str, Style]]:
     return [(f"{status.mode} ", style)]
 
 
-def _activity(status: Status | None, progress: Progress, elapsed_s: float) -> str:
+def _activity(status: Status | None, progress: Progress, elapsed_s: float, num_pieces: int) -> str:
     if status is not None and status.phase in {"starting", "failed", "closed"}:
         return {"starting": "starting", "failed": "could not start", "closed": "closed"}[
             status.phase
@@ -61,7 +68,7 @@ def _activity(status: Status | None, progress: Progress, elapsed_s: float) -> st
         case "reading":
             return f"reading {about}{progress.num_context_tokens:,} tokens{took}"
         case "writing":
-            return f"writing {progress.num_pieces:,} tokens{took}"
+            return f"writing {num_pieces:,} tokens{took}"
         case "running":
             return f"running{took}"
         case "testing":

@@ -69,7 +69,8 @@ class ChatScreen(Screen[None]):
     def draw(self, status: Status | None) -> None:
         """Draw what has changed: a frame."""
         self.query_one(Transcript).update_blocks()
-        self.query_one(StatusBar).show(status, self._conversation.progress)
+        conversation = self._conversation
+        self.query_one(StatusBar).show(status, conversation.progress, conversation.num_pieces)
         for queued in self.query(Queued):
             queued.show(status.queued if status else ())
 

@@ -23,18 +23,20 @@ class StatusBar(Widget):
         self._palette = palette
         self._status: Status | None = None
         self._progress = Progress()
+        self._num_pieces = 0
         self._what: tuple[str, int] = ("idle", 0)
         self._since_s = time.monotonic()
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
 
-    def show(self, status: Status | None, progress: Progress) -> None:
+    def show(self, status: Status | None, progress: Progress, num_pieces: int) -> None:
         what = (progress.activity, progress.step)
         if what != self._what:
             self._what, self._since_s = what, time.monotonic()
-        if (status, progress) != (self._status, self._progress):
-            self._status, self._progress = status, progress
+        shown = self._status, self._progress, self._num_pieces
+        if (status, progress, num_pieces) != shown:
+            self._status, self._progress, self._num_pieces = status, progress, num_pieces
             self.refresh()
 
     def set_palette(self, palette: Palette) -> None:
@@ -49,6 +51,7 @@ class StatusBar(Widget):
         return draw_status(
             self._status,
             self._progress,
+            num_pieces=self._num_pieces,
             width=self.size.width,
             elapsed_s=time.monotonic() - self._since_s,
             palette=self._palette,

@@ -75,7 +75,7 @@ class ScriptedSession(LiveSession):
     def mode(self, mode: Mode) -> None:
         self.set_status(mode=mode)
 
-    async def events(self) -> AsyncGenerator[Event]:
+    async def events(self, *, past: bool = True) -> AsyncGenerator[Event]:
         while (event := await self._events.get()) is not None:
             yield event
 
