@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_json import event_from_json
-from rnj_agent.agent.events import RunFinished, RunStarted
+from rnj_agent.agent.events import Redone, Rewound, RunFinished, RunStarted
 from rnj_agent.agent.session import sessions_dir
 
 _TAIL_BYTES = 1024 * 1024
-"""A last line longer than this (a huge patch) is read by reading the whole file."""
+"""Where the last run ended before that (a huge patch, much output), the whole file is read."""
+_KIND = re.compile(rb'"kind":"(\w+)"\}$')
+_RUN_KINDS = frozenset({"run_started", "run_finished"})
+_PATCH_KINDS = frozenset({"run_finished", "rewound", "redone"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +24,11 @@ class SessionSummary:
     id: str
     directory: Path
     started: RunStarted | None
-    """None: it died before its first event."""
+    """The first run; None: it died before."""
     finished: RunFinished | None
-    """None: it runs still, or it was killed."""
+    """The last run's; None: it runs still, or it was killed."""
+    patch: str = ""
+    """The session's diff as it was told last."""
 
 
 def list_sessions(parent: Path | None = None) -> list[SessionSummary]:
@@ -56,30 +63,60 @@ def find_session(name: str, parent: Path | None = None) -> SessionSummary:
 
 
 def summarise(directory: Path) -> SessionSummary:
-    """Read the first and the last event only."""
-    first, last = _ends(directory / "events.jsonl")
-    started, finished = _event(first), _event(last)
+    """Read the beginning and the end only: the first run's task, and how the last one ended."""
+    head, tail = _ends(directory / "events.jsonl")
+    started = _event(next((line for line in head if _kind(line) == "run_started"), b""))
+    last_run = next((line for line in reversed(tail) if _kind(line) in _RUN_KINDS), b"")
+    finished = _event(last_run)
+    stands = next((line for line in reversed(tail) if _kind(line) in _PATCH_KINDS), b"")
+    match _event(stands):
+        case RunFinished() | Rewound() | Redone() as event:
+            patch = event.patch
+        case _:
+            patch = ""
     return SessionSummary(
         id=directory.name,
         directory=directory,
         started=started if isinstance(started, RunStarted) else None,
         finished=finished if isinstance(finished, RunFinished) else None,
+        patch=patch,
     )
 
 
-def _ends(path: Path) -> tuple[bytes, bytes]:
+def _ends(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """The first lines up to the first run's, and the last lines from the last run's end on."""
     try:
         with path.open("rb") as file:
-            first = file.readline()
+            head = _head(file)
             size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read()
-            if b"\n" not in tail[:-1] and size > _TAIL_BYTES:
-                file.seek(0)
-                tail = file.read()
+            tail = _tail(file, max(0, size - _TAIL_BYTES))
+            if size > _TAIL_BYTES and not any(_kind(line) in _RUN_KINDS for line in tail):
+                tail = _tail(file, 0)
     except OSError:
-        return b"", b""
-    return first, tail.rstrip(b"\n").rpartition(b"\n")[2] if tail.endswith(b"\n") else b""
+        return [], []
+    return head, tail
+
+
+def _head(file: IO[bytes]) -> list[bytes]:
+    head: list[bytes] = []
+    while line := file.readline():
+        head.append(line.rstrip(b"\n"))
+        if _kind(head[-1]) == "run_started":
+            break
+    return head
+
+
+def _tail(file: IO[bytes], start: int) -> list[bytes]:
+    """The whole lines from there on."""
+    file.seek(start)
+    *lines, _torn = file.read().split(b"\n")
+    return lines[1:] if start else lines
+
+
+def _kind(line: bytes) -> str:
+    """Without reading the rest: events end with their kind."""
+    found = _KIND.search(line)
+    return found[1].decode() if found else ""
 
 
 def _event(line: bytes) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnj_agent.agent.cli.options import json_option
+from rnj_agent.agent.cli.options import agent_options, json_option, load_cli_config
 
 _SVG_COLUMNS = 100
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group("sessions")
 def command() -> None:
-    """List and show saved sessions."""
+    """List, show, resume, fork and export saved sessions."""
 
 
 @command.command("list")
@@ -54,7 +54,7 @@ def show_command(session: str, patch: bool, svg: Path | None, as_json: bool) -> 
 
     found = find_session(session)
     if patch:
-        click.echo(found.finished.patch if found.finished else "", nl=False)
+        click.echo(found.patch.encode("utf-8", "surrogateescape"), nl=False)
         return
     if svg is not None:
         _draw(read_events(found.directory), svg)
@@ -75,6 +75,88 @@ def replay_command(session: str) -> None:
     from rnj_agent.agent.tui.replay import replayed
 
     RnjApp(events=replayed(found.directory)).run()
+
+
+@command.command("resume", short_help="Go on with a session, in the app or headless.")
+@click.argument("session", default="last")
+@click.option("-m", "--message", metavar="TEXT", help="Headless: what you say; - for stdin.")
+@agent_options
+@json_option
+def resume_command(session: str, message: str | None, as_json: bool) -> int:
+    """Go on with SESSION, its files as they were left: in the app, or with a message headless,
+    until the model has answered.
+
+    Calls are decided as in `run`: a sandbox holds them. The copy's changes against the start of the
+    session are printed as a patch behind the answer.
+    """
+    from rnj_agent.agent.cli.interrupts import run_async
+    from rnj_agent.agent.cli.live import resume
+    from rnj_agent.agent.cli.outcome import exit_code
+    from rnj_agent.agent.cli.provision import provide_model
+    from rnj_agent.agent.errors import UsageError
+    from rnj_agent.agent.session_list import find_session
+
+    found = find_session(session)
+    if message is None:
+        from rnj_agent.agent.cli.interactive import open_app
+
+        open_app(resume=found.id, repository=Path(found.started.cwd if found.started else "."))
+        return 0
+    config = load_cli_config(Path(found.started.cwd if found.started else "."))
+    if config.config.sandbox.kind == "host":
+        raise UsageError("a session cannot be resumed headless on the host", hint="rnj-agent")
+    provide_model(config.config)
+    text = sys.stdin.read() if message == "-" else message
+    finished = run_async(resume(config.config, found.id, text, as_json=as_json))
+    if not as_json:
+        click.echo(finished.answer.rstrip())
+        click.echo(finished.patch.encode("utf-8", "surrogateescape"), nl=False)
+    return exit_code(finished, needs_patch=False)
+
+
+@command.command("fork", short_help="Copy a session as it stood before a step.")
+@click.argument("session", default="last")
+@click.option("--before-step", type=click.IntRange(min=1), metavar="N", help="Leave out from N on.")
+def fork_command(session: str, before_step: int | None) -> None:
+    """Copy SESSION, or its part before a step, to go on with; prints the new session's id."""
+    from rnj_agent.agent.live.fork import fork_session
+    from rnj_agent.agent.session_list import find_session
+
+    click.echo(fork_session(find_session(session).directory, before_step))
+
+
+@command.command("export", short_help="A session as Markdown, JSON lines or a patch.")
+@click.argument("session", default="last")
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "jsonl", "patch"]),
+    default="markdown",
+    show_default=True,
+    help="jsonl is the whole event stream; the others leave out what was undone.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; else stdout.")
+def export_command(session: str, form: str, output: Path | None) -> None:
+    """Write SESSION out, to be read, kept or applied."""
+    from rnj_agent.agent.event_json import event_to_json
+    from rnj_agent.agent.export import to_markdown
+    from rnj_agent.agent.session import read_events
+    from rnj_agent.agent.session_list import find_session
+
+    found = find_session(session)
+    match form:
+        case "markdown":
+            text = to_markdown(read_events(found.directory))
+        case "jsonl":
+            text = "".join(f"{event_to_json(event)}\n" for event in read_events(found.directory))
+        case _:
+            text = found.patch
+    data = text.encode("utf-8", "surrogateescape")
+    if output is None:
+        click.echo(data, nl=False)
+    else:
+        output.write_bytes(data)
 
 
 def _replay(events: Iterator[Event], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -129,6 +130,16 @@ def saved_states(directory: Path) -> set[str]:
     """The states of a session that are on disk; the empty one is, where there are any."""
     found = {path.stem.partition("-")[2] for path in (directory / _PACKS).glob("*.pack")}
     return found | {""} if found else found
+
+
+def copy_states(source: Path, target: Path) -> None:
+    """All saved states of a session, for another one.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if (source / _PACKS).is_dir():
+        shutil.copytree(source / _PACKS, target / _PACKS)
 
 
 def _changed(snapshot: Snapshot) -> FilesChanged:

@@ -114,16 +114,16 @@ class Journal:
         self._unsaved.append((self._num_saved, event))
         self._tell(event)
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Everything from the beginning, then as it comes, until ``finish``."""
+    async def events(self, *, past: bool = True) -> AsyncGenerator[Event]:
+        """Everything from the beginning, then as it comes, until ``finish``; or what comes."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        past = self._past()
+        before = self._past() if past else iter(())
         if not self._is_closed:
             self._listeners.append(queue)
         else:
             queue.put_nowait(None)
         try:
-            for number, event in enumerate(past):
+            for number, event in enumerate(before):
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
                 yield event

@@ -167,13 +167,16 @@ class LiveSession:
         """What the person has allowed for this session, as they read it."""
         return tuple(map(str, self._policy.allowed))
 
-    def events(self) -> AsyncGenerator[Event]:
+    def events(self, *, past: bool = True) -> AsyncGenerator[Event]:
         """All events of the session from its beginning, and then as they happen, until it closes.
 
         Any number of consumers; none holds the session up. Notices of the start are only seen by
         those who listen then or come later in this process; they are not saved.
+
+        Args:
+            past: False: only what happens from the first request for an event on.
         """
-        return self._journal.events()
+        return self._journal.events(past=past)
 
     def send(self, text: str) -> None:
         """A message of the person's; while the session starts, it waits.

@@ -29,7 +29,7 @@ from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.mending import command_told
 from rnj_agent.agent.live.place import Place
 from rnj_agent.agent.loop import AgentLoop
-from rnj_agent.agent.messages import UserMessage
+from rnj_agent.agent.messages import AssistantMessage, SystemMessage, UserMessage
 from rnj_agent.agent.modes import Policy
 from rnj_agent.agent.task import Task
 from rnj_agent.agent.workspace import Emit
@@ -156,21 +156,25 @@ class Work:
         )
 
     def _task(self, text: str) -> Task:
-        is_first = not self._journal.history.messages
+        messages = self._journal.history.messages
+        is_first = not any(isinstance(message, AssistantMessage) for message in messages)
         told = render_run_task(text, workdir=self._sandbox.workdir) if is_first else text
         if self._policy.mode == "plan":  # not in the system prompt: that one never changes
             told = f"{told}\n\n{render_plan_note()}"
         return Task(
             session_id=self._journal.session_id,
             text=text,
-            system_prompt=render_system(
-                model=self._model.info.name,
-                protocol=protocol_from(self._config, self._model),
-                needs_patch=False,
-            ),
+            system_prompt=self._system_prompt(),
             user_message=told,
             cwd=str(self._place.cwd),
             num_steps_before=self._journal.marks.num_steps,
+        )
+
+    def _system_prompt(self) -> str:
+        return render_system(
+            model=self._model.info.name,
+            protocol=protocol_from(self._config, self._model),
+            needs_patch=False,
         )
 
     async def _between_steps(self, emit: Emit) -> None:
@@ -194,6 +198,9 @@ class Work:
         """A command outside of a turn."""
         if self._is_interrupted:
             return
+        if not self._journal.history.messages:  # the system prompt comes before all else
+            system = SystemMessage(content=self._system_prompt())
+            self._journal.emit(MessageFinished(message=system))
         work = self._command = asyncio.create_task(self._run_command(command, self._journal.emit))
         try:
             await asyncio.wait([work])

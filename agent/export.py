@@ -1,0 +1,85 @@
+"""A saved session as Markdown to be read, and what of it stands: undone steps are left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rnj_agent.agent.events import (
+    CommandFinished,
+    CommandStarted,
+    Delivered,
+    Event,
+    FilesChanged,
+    MessageFinished,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    ToolCallFinished,
+    ToolCallStarted,
+)
+from rnj_agent.agent.messages import AssistantMessage, UserMessage
+from rnj_agent.agent.rewinding import standing
+from rnj_agent.agent.wording import describe_call, describe_end, printable
+
+
+def to_markdown(events: Iterable[Event]) -> str:
+    """The conversation: what was asked, said, run and changed."""
+    parts: list[str] = []
+    is_between = False
+    for event in standing(events):
+        parts += _render(event, is_between)
+        match event:
+            case StepFinished():
+                is_between = True
+            case StepStarted() | RunStarted():
+                is_between = False
+            case _:
+                pass
+    return "\n\n".join(parts) + "\n"
+
+
+def _render(event: Event, is_between: bool) -> list[str]:
+    parts: list[str] = []
+    match event:
+        case RunStarted():
+            parts = [f"# {_title(event.task)}", event.task.strip(), f"*{_about(event)}*"]
+        case MessageFinished(message=AssistantMessage(content=content)):
+            parts = [content.strip()]
+        case MessageFinished(message=UserMessage(content=content)) if is_between:
+            parts = [_quoted(content.strip())]
+        case ToolCallStarted():
+            parts = [_fenced(describe_call(event.call), "console")]
+        case CommandStarted():
+            parts = [_fenced(f"! {event.command}", "console")]
+        case ToolCallFinished() | CommandFinished():
+            parts = [_fenced(event.content, "text")]
+        case FilesChanged(patch=patch) if patch:
+            parts = [_fenced(patch, "diff")]
+        case Delivered():
+            parts = [f"*{event.detail}*"]
+        case RunFinished():
+            parts = [f"*{describe_end(event)}*"]
+        case _:
+            pass
+    return [part for part in parts if part]
+
+
+def _title(task: str) -> str:
+    return printable(task.strip().partition("\n")[0])[:80] or "Session"
+
+
+def _about(event: RunStarted) -> str:
+    return f"{event.started_at} · {event.model} · {event.cwd} · sandbox {event.sandbox}"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+def _fenced(text: str, language: str) -> str:
+    """In a fence that is longer than any in the text."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{printable(text).rstrip()}\n{fence}"
