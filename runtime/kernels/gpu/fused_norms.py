@@ -17,12 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rnj_agent.runtime.kernels.gpu.launch import (
-    launch,
-    power_of_2,
-    start_next,
-    wait_for_previous,
-)
+from rnj_agent.runtime.kernels.gpu.launch import launch, power_of_2, start_next, wait_for_previous
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import empty_rows, row_scale, row_warps, to_fp8
 from rnj_agent.runtime.kernels.gpu.rounding import cast
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
@@ -70,8 +65,9 @@ def add_norm_quantize_kernel(  # noqa: PLR0913 - what a kernel reads and writes 
     columns = tl.arange(0, block)
     mask = columns < num_columns
     offsets = row * num_columns + columns
-    dtype: tl.constexpr = x.dtype.element_ty
-    total = tl.load(x + offsets, mask=mask, other=0.0).to(tl.float32)
+    before = tl.load(x + offsets, mask=mask, other=0.0)
+    dtype: tl.constexpr = before.dtype
+    total = before.to(tl.float32)
     if has_update:
         added = tl.load(y + offsets, mask=mask, other=0.0).to(tl.float32)
         if has_y_norm:

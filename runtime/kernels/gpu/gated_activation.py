@@ -12,12 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from rnj_agent.runtime.config import Activation
-from rnj_agent.runtime.kernels.gpu.launch import (
-    launch,
-    power_of_2,
-    start_next,
-    wait_for_previous,
-)
+from rnj_agent.runtime.kernels.gpu.launch import launch, power_of_2, start_next, wait_for_previous
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import empty_rows, row_scale, row_warps, to_fp8
 from rnj_agent.runtime.kernels.gpu.rounding import cast
 from rnj_agent.runtime.quant.fp8 import Fp8Rows
@@ -48,11 +43,12 @@ def gate_quantize_kernel(  # noqa: PLR0913 - what a kernel reads and writes are 
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, block)
     mask = columns < num_columns
-    dtype: tl.constexpr = gate_up.dtype.element_ty
     offsets = row * 2 * num_columns + columns
-    gate = tl.load(gate_up + offsets, mask=mask, other=0.0).to(tl.float32)
-    up = tl.load(gate_up + num_columns + offsets, mask=mask, other=0.0).to(tl.float32)
-    gated = cast(cast(activated(gate, is_gelu), dtype).to(tl.float32) * up, dtype).to(tl.float32)
+    gate = tl.load(gate_up + offsets, mask=mask, other=0.0)
+    up = tl.load(gate_up + num_columns + offsets, mask=mask, other=0.0)
+    dtype: tl.constexpr = gate.dtype
+    opened = cast(activated(gate.to(tl.float32), is_gelu), dtype)
+    gated = cast(opened.to(tl.float32) * up.to(tl.float32), dtype).to(tl.float32)
     scale = row_scale(gated)
     tl.store(data + row * num_columns + columns, to_fp8(gated, scale), mask=mask)
     tl.store(scales + row, scale)

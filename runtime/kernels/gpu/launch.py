@@ -4,9 +4,10 @@ Kernels' parameters are annotated as Triton sees them (``tl.tensor`` for pointer
 ``tl.constexpr``), their callers pass torch tensors and plain numbers: no type fits both.
 
 Overlapping is CUDA's programmatic dependent launch (Hopper and later): a kernel started with
-``overlap=True`` may begin while the one before it still runs, and must call
-``wait_for_previous`` before it touches anything that an earlier kernel writes or reads. Weights
-are nobody's output, so a product may fetch them into the cache before that.
+``overlap=True`` may begin while the one before it still runs, as soon as all programs of that one
+have called ``start_next``, and must call ``wait_for_previous`` before it touches anything that an
+earlier kernel writes or reads. Weights are nobody's output, so a product may fetch them into the
+cache before that.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def skinny_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its par
         y *= tl.load(weight_scales + features, mask=feature_mask, other=0.0)[None, :]
     if has_bias:
         y += tl.load(bias + features, mask=feature_mask, other=0.0).to(tl.float32)[None, :]
-    tl.store(out + offsets, cast(y, out.dtype.element_ty), mask=mask)
+    tl.store(out + offsets, cast(y, tl.bfloat16), mask=mask)
 
 
 @triton.jit
@@ -258,7 +258,6 @@ def skinny_product(
     weight: Weight,
     config: SkinnyConfig,
     *,
-    dtype: torch.dtype = torch.bfloat16,
     overlap: bool = False,
 ) -> Tensor:
     """(x * scale) @ (weight * scale).T + bias.
@@ -267,11 +266,10 @@ def skinny_product(
         x: up to ``MAX_SKINNY_ROWS``.
         weight: contiguous, as x is.
         config: how to cut it; of all numbers of rows the same, if rows shall not tell.
-        dtype: of the result.
         overlap: see ``launch``.
 
     Returns:
-        [M, N].
+        bfloat16 [M, N].
     """
     num_rows, num_columns = x.rows.shape
     num_features = len(weight.data)
@@ -282,7 +280,7 @@ def skinny_product(
     num_tiles = -(-num_features // config.block_n)
     assert num_tiles <= MAX_TILES
     device = x.rows.device
-    out = torch.empty((num_rows, num_features), dtype=dtype, device=device)
+    out = torch.empty((num_rows, num_features), dtype=torch.bfloat16, device=device)
     partials = out
     if config.split_k > 1:
         size = (config.split_k, num_rows, num_features)

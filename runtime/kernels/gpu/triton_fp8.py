@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from rnj_agent.runtime.config import Activation
@@ -67,6 +66,5 @@ class TritonFp8Kernels:
             x,
             Weight(*weight, bias),
             plan.skinny(len(x.rows)),
-            dtype=torch.bfloat16,
             overlap=self.overlap,
         )
