@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from rnj_agent.runtime.device_batch import ALIGNMENT, BatchShape, DeviceBatch, pack
+from rnj_agent.runtime.device_batch import ALIGNMENT, BatchShape, DeviceBatch, HostBatch
 from rnj_agent.runtime.device_sampling import greedy_ids
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
@@ -91,19 +91,26 @@ class GraphOutput(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeGraph:
     shape: BatchShape
+    host: HostBatch
     buffer: Tensor
     """uint8 [shape.size_bytes]: the batch of the next replay."""
     output: GraphOutput
     """Of all T rows."""
     replay: Callable[[], None]
+    copied: torch.cuda.Event | None
+    """Whether ``host`` was read, on a GPU."""
 
     @torch.inference_mode()
-    def run(self, batch: ForwardBatch, storage: KVStorage) -> GraphOutput:
+    def run(self, batch: ForwardBatch) -> GraphOutput:
         """Compute a batch that ``fits``."""
-        self.buffer.copy_(pack(batch, self.shape, storage), non_blocking=True)
+        if self.copied is not None:
+            self.copied.synchronize()
+        self.buffer.copy_(self.host.fill(batch), non_blocking=True)
+        if self.copied is not None:
+            self.copied.record()
         self.replay()
         num_rows = len(batch.input_ids)
-        return GraphOutput(*(tensor[:num_rows] for tensor in self.output))
+        return GraphOutput(self.output.logits[:num_rows], self.output.greedy_ids[:num_rows])
 
 
 class DecodeGraphs:
@@ -153,7 +160,9 @@ class DecodeGraphs:
         return next((graph for graph in self._graphs if fits(batch, graph.shape)), None)
 
     def _record(self, shape: BatchShape) -> DecodeGraph:
-        buffer = pack(None, shape, self._storage).to(self._storage.device)
+        host = HostBatch(shape, self._storage)
+        buffer = torch.empty_like(host.buffer, device=self._storage.device)
+        buffer.copy_(host.fill(None))
         batch = shape.views(buffer)
         output = self._output_of(batch)
 
@@ -163,7 +172,14 @@ class DecodeGraphs:
             output.greedy_ids.copy_(greedy_ids(logits))
 
         replay = self._recorder.record(run)
-        return DecodeGraph(shape=shape, buffer=buffer, output=output, replay=replay)
+        return DecodeGraph(
+            shape=shape,
+            host=host,
+            buffer=buffer,
+            output=output,
+            replay=replay,
+            copied=torch.cuda.Event() if buffer.is_cuda else None,
+        )
 
     def _output_of(self, batch: DeviceBatch) -> GraphOutput:
         """The beginning of the largest graph's, which is recorded first."""

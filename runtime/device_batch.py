@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,10 @@ from rnj_agent.runtime.kv_cache.storage import KVStorage
 ALIGNMENT = 16
 """Of each tensor in the buffer, in bytes; of table rows, in blocks: kernels are compiled anew for
 addresses and strides that are not such multiples."""
+
+
+Int32s: TypeAlias = npt.NDArray[np.int32]
+Int64s: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,76 +125,89 @@ def exact_shape(batch: ForwardBatch) -> BatchShape:
     )
 
 
-def pack(batch: ForwardBatch | None, shape: BatchShape, storage: KVStorage) -> Tensor:
-    """The batch as ``shape.views`` reads it, in the host's memory: uint8 [size_bytes].
+class HostBatch:
+    """A batch in the host's memory, to be copied to the device; may be filled again.
 
-    Pinned if the storage is on a GPU: torch's allocator gives the memory away again only when the
-    copies that read it are done, so nobody has to wait for them.
+    Pinned if the storage is on a GPU. Torch's allocator gives such memory away only when copies
+    that read it are done; who fills it again must see to that himself.
 
     Args:
-        batch: fits ``shape``; the rest is filled with padding. None: all of it is.
         shape: if it has room for as many logits as rows, every row's are wanted.
         storage: where keys and values go.
+
+    Attributes:
+        buffer: uint8 [shape.size_bytes], for ``shape.views``; not filled yet.
     """
-    is_pinned = storage.device.type == "cuda"
-    buffer = torch.empty(shape.size_bytes, dtype=torch.uint8, pin_memory=is_pinned)
-    packed = shape.views(buffer)
-    sequences = () if batch is None else batch.sequences
-    packed.input_ids.zero_()
-    if batch is not None:
-        packed.input_ids[: len(batch.input_ids)] = batch.input_ids
-    _pack_rows(sequences, packed, storage)
-    _pack_sequences(sequences, packed, storage.spare_block)
-    _pack_logit_rows(sequences, packed)
-    return buffer
 
+    def __init__(self, shape: BatchShape, storage: KVStorage) -> None:
+        is_pinned = storage.device.type == "cuda"
+        self.buffer = torch.empty(shape.size_bytes, dtype=torch.uint8, pin_memory=is_pinned)
+        views = shape.views(self.buffer)
+        self._storage = storage
+        self._input_ids: Int64s = views.input_ids.numpy()
+        self._positions: Int64s = views.positions.numpy()
+        self._slots: Int64s = views.slots.numpy()
+        self._logit_rows: Int64s = views.logit_rows.numpy()
+        self._tables: Int32s = views.block_tables.fill_(storage.spare_block).numpy()
+        self._cu_seqlens: Int32s = views.cu_seqlens_q.numpy()
+        self._seq_lens: Int32s = views.seq_lens.numpy()
+        self._known_tables: list[list[int]] = [[] for _ in range(shape.num_sequences)]
+        """What the tables hold: they grow seldom, and to write them takes long."""
 
-def _pack_rows(sequences: Sequence[SequenceRows], packed: DeviceBatch, storage: KVStorage) -> None:
-    positions, slots = packed.positions.numpy(), packed.slots.numpy()
-    positions.fill(0)
-    slots.fill(storage.spare_block * storage.block_size)
-    first = 0
-    for rows in sequences:
+    def fill(self, batch: ForwardBatch | None) -> Tensor:
+        """Write a batch that fits the shape; None: nothing but padding. Returns the buffer."""
+        sequences = () if batch is None else batch.sequences
+        num_rows = 0 if batch is None else len(batch.input_ids)
+        if batch is not None:
+            self._input_ids[:num_rows] = batch.input_ids.numpy()
+        self._input_ids[num_rows:] = 0
+        self._positions[num_rows:] = 0
+        self._slots[num_rows:] = self._storage.spare_block * self._storage.block_size
+        first = 0
+        for rows in sequences:
+            self._fill_rows(rows, first)
+            first += rows.num_tokens
+        self._fill_sequences(sequences)
+        self._fill_logit_rows(sequences)
+        return self.buffer
+
+    def _fill_rows(self, rows: SequenceRows, first: int) -> None:
+        block_size = self._storage.block_size
+        if rows.num_tokens == 1:  # the usual case, and worth a path without arrays
+            block, offset = divmod(rows.start, block_size)
+            self._positions[first] = rows.start
+            self._slots[first] = rows.block_table[block] * block_size + offset
+            return
         end = first + rows.num_tokens
-        in_sequence = np.arange(rows.start, rows.start + rows.num_tokens)
-        positions[first:end] = in_sequence
-        slots[first:end] = _slots(rows, in_sequence, storage.block_size)
-        first = end
+        positions = np.arange(rows.start, rows.start + rows.num_tokens)
+        first_block = rows.start // block_size
+        blocks = np.array(rows.block_table[first_block:], dtype=np.int64)
+        self._positions[first:end] = positions
+        starts = blocks[positions // block_size - first_block] * block_size
+        self._slots[first:end] = starts + positions % block_size
 
+    def _fill_sequences(self, sequences: Sequence[SequenceRows]) -> None:
+        num_sequences = len(sequences)
+        ends = [0, *accumulate(rows.num_tokens for rows in sequences)]
+        self._cu_seqlens[: num_sequences + 1] = ends
+        self._cu_seqlens[num_sequences + 1 :] = ends[-1]
+        self._seq_lens[:num_sequences] = [rows.start + rows.num_tokens for rows in sequences]
+        self._seq_lens[num_sequences:] = 0
+        for i, rows in enumerate(sequences):
+            if rows.block_table != self._known_tables[i]:
+                self._known_tables[i] = list(rows.block_table)
+                self._tables[i, : len(rows.block_table)] = rows.block_table
 
-def _slots(
-    rows: SequenceRows, positions: npt.NDArray[np.int64], block_size: int
-) -> npt.NDArray[np.int64]:
-    first_block = rows.start // block_size
-    blocks = np.array(rows.block_table[first_block:], dtype=np.int64)
-    return blocks[positions // block_size - first_block] * block_size + positions % block_size
-
-
-def _pack_sequences(
-    sequences: Sequence[SequenceRows], packed: DeviceBatch, spare_block: int
-) -> None:
-    tables = packed.block_tables.fill_(spare_block).numpy()
-    cu_seqlens, seq_lens = packed.cu_seqlens_q.numpy(), packed.seq_lens.numpy()
-    cu_seqlens[0] = 0
-    for i, rows in enumerate(sequences):
-        cu_seqlens[i + 1] = cu_seqlens[i] + rows.num_tokens
-        seq_lens[i] = rows.start + rows.num_tokens
-        tables[i, : len(rows.block_table)] = rows.block_table
-    cu_seqlens[len(sequences) + 1 :] = cu_seqlens[len(sequences)]
-    seq_lens[len(sequences) :] = 0
-
-
-def _pack_logit_rows(sequences: Sequence[SequenceRows], packed: DeviceBatch) -> None:
-    logit_rows = packed.logit_rows.numpy()
-    if len(logit_rows) == len(packed.input_ids):
-        logit_rows[:] = np.arange(len(logit_rows))
-        return
-    first, end = 0, 0
-    for rows in sequences:
-        end += rows.num_tokens
-        last = first + rows.num_logits
-        logit_rows[first:last] = np.arange(end - rows.num_logits, end)
-        first = last
+    def _fill_logit_rows(self, sequences: Sequence[SequenceRows]) -> None:
+        if len(self._logit_rows) == len(self._input_ids):
+            self._logit_rows[:] = np.arange(len(self._input_ids))
+            return
+        first, end = 0, 0
+        for rows in sequences:
+            end += rows.num_tokens
+            last = first + rows.num_logits
+            self._logit_rows[first:last] = np.arange(end - rows.num_logits, end)
+            first = last
 
 
 def _aligned(size: int) -> int:

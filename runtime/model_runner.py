@@ -170,7 +170,7 @@ class DeviceRunner:
         graph = self._graphs.find(batch)
         if graph is None:
             return DeviceOutput(self._model.forward(batch, self._storage))
-        return DeviceOutput(*graph.run(batch, self._storage))
+        return DeviceOutput(*graph.run(batch))
 
 
 class DeviceOutput:

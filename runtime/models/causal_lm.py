@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from rnj_agent.runtime.config import Architecture, LayerType
-from rnj_agent.runtime.device_batch import DeviceBatch, exact_shape, pack
+from rnj_agent.runtime.device_batch import DeviceBatch, HostBatch, exact_shape
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
@@ -95,7 +95,7 @@ class CausalLM:
         """
         if self.device_batches:
             shape = exact_shape(batch)
-            packed = pack(batch, shape, storage).to(self.device, non_blocking=True)
+            packed = HostBatch(shape, storage).fill(batch).to(self.device, non_blocking=True)
             device_batch = replace(shape.views(packed), sequences=batch.sequences)
             return self.compute(device_batch, storage)
         hidden = self._hidden(batch.input_ids.to(self.device), self._context(batch, storage))

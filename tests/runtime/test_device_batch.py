@@ -10,7 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnj_agent.runtime.device_batch import ALIGNMENT, BatchShape, DeviceBatch, exact_shape, pack
+from rnj_agent.runtime.device_batch import (
+    ALIGNMENT,
+    BatchShape,
+    DeviceBatch,
+    HostBatch,
+    exact_shape,
+)
 from rnj_agent.runtime.forward_batch import ForwardBatch, SequenceRows
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
@@ -83,7 +89,7 @@ def check_sequences(packed: DeviceBatch, batch: ForwardBatch) -> None:
 @settings(deadline=None, max_examples=100)
 def test_an_exact_batch_is_the_same_pass(storage: KVStorage, batch: ForwardBatch) -> None:
     shape = exact_shape(batch)
-    packed = shape.views(pack(batch, shape, storage))
+    packed = shape.views(HostBatch(shape, storage).fill(batch))
     assert packed.input_ids.tolist() == batch.input_ids.tolist()
     assert packed.positions.tolist() == positions(batch, CPU).tolist()
     assert packed.slots.tolist() == slots_of(batch)
@@ -108,7 +114,7 @@ def test_what_is_left_over_is_padding(
         max_query_len=exact.max_query_len + 1,
         max_seq_len=1000,
     )
-    packed = shape.views(pack(batch, shape, storage))
+    packed = shape.views(HostBatch(shape, storage).fill(batch))
     check_sequences(packed, batch)
     assert packed.slots[:num_rows].tolist() == slots_of(batch)
     assert (packed.slots[num_rows:] == storage.spare_block * BLOCK_SIZE).all()
@@ -124,7 +130,7 @@ def test_all_tensors_are_aligned_views_of_one_buffer(storage: KVStorage) -> None
     rows = SequenceRows(block_table=[3, 1], start=4, num_tokens=3, num_logits=1)
     batch = ForwardBatch(input_ids=torch.tensor([5, 6, 7]), sequences=(rows,))
     shape = exact_shape(batch)
-    buffer = pack(batch, shape, storage)
+    buffer = HostBatch(shape, storage).fill(batch)
     packed = shape.views(buffer)
     begin, end = buffer.data_ptr(), buffer.data_ptr() + len(buffer)
     for tensor in (

@@ -106,7 +106,7 @@ def test_replays_compute_what_the_pass_computes(
         batch = decode_batch(lengths[: len(widths)], widths, seed=seed)
         graph = graphs.find(batch)
         assert graph is not None
-        logits, ids = graph.run(batch, storage)
+        logits, ids = graph.run(batch)
         expected = model.forward(batch, exact_storage)
         assert logits.shape == expected.shape
         assert (logits - expected).abs().max() <= 1e-4
@@ -125,7 +125,7 @@ def test_padding_leaves_the_cache_as_it_is(model: CausalLM) -> None:
     graph = graphs.find(batch)
     assert graph is not None
     assert graph.shape.num_rows > 5
-    graph.run(batch, storage)
+    graph.run(batch)
     for layer, keys in enumerate(before):
         changed = (storage.run(layer, 0, end).keys != keys).any(dim=0).any(dim=1)
         assert int(changed.sum()) == 5
@@ -138,7 +138,7 @@ def test_poisoned_buffers_do_not_reach_the_next_replay(model: CausalLM) -> None:
     batch = decode_batch([5, 9, 12], [1, 1, 1])
     graph = graphs.find(batch)
     assert graph is not None
-    expected = graph.run(batch, storage).logits.clone()
+    expected = graph.run(batch).logits.clone()
     with torch.inference_mode():
         graph.buffer.fill_(0x7F)
         graph.output.logits.fill_(float("nan"))
@@ -146,7 +146,7 @@ def test_poisoned_buffers_do_not_reach_the_next_replay(model: CausalLM) -> None:
         for buffer in (*storage.keys, *storage.values):
             data = buffer.data  # pyright: ignore[reportAttributeAccessIssue] - of DenseBuffer
             data[:, spare] = float("nan")
-    assert torch.equal(graph.run(batch, storage).logits, expected)
+    assert torch.equal(graph.run(batch).logits, expected)
 
 
 def test_compute_never_waits_for_a_number(model: CausalLM) -> None:
@@ -250,7 +250,7 @@ def test_cuda_graphs_replay_without_waiting(tmp_path: Path) -> None:
         assert graph is not None
         torch.cuda.set_sync_debug_mode("error")
         try:
-            logits, _ = graph.run(batch, storage)
+            logits, _ = graph.run(batch)
             expected = model.forward(batch, exact_storage)
         finally:
             torch.cuda.set_sync_debug_mode("default")
