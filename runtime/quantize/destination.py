@@ -79,15 +79,31 @@ def publish(folder: Path, target: Path) -> None:
     for journal in folder.glob(JOURNALS):
         journal.unlink()
     _sync(folder)
-    old = target.with_name(target.name + ".replaced")
+    old = _replaced_folder(target)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists() and not _is_empty_folder(target):
         target.rename(old)
     folder.rename(target)
     _sync(target.parent)
-    for name in (MANIFEST, LOCK):
-        (target / name).unlink()
-    shutil.rmtree(old, ignore_errors=True)
+    settle(target)
+
+
+def settle(target: Path) -> str | None:
+    """Tidy up after the rename, if an earlier run was killed before it could.
+
+    Returns:
+        The id of the plan that was just made or found made; None: there was nothing to tidy up.
+    """
+    plan_id = _read_manifest(target)
+    if plan_id is not None:
+        (target / LOCK).unlink(missing_ok=True)
+        shutil.rmtree(_replaced_folder(target), ignore_errors=True)
+        (target / MANIFEST).unlink()
+    return plan_id
+
+
+def _replaced_folder(target: Path) -> Path:
+    return target.with_name(target.name + ".replaced")
 
 
 def _check_replaceable(target: Path, replace: bool) -> None:
@@ -121,7 +137,7 @@ def _read_manifest(folder: Path) -> str | None:
     """The plan's id; None: there is no manifest yet."""
     try:
         content: object = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
         return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from rnj_agent.runtime.errors import CheckpointError, StorageError
 from rnj_agent.runtime.fetch.progress import folder_bytes
 from rnj_agent.runtime.quantize.companions import companions_bytes, write_companions
-from rnj_agent.runtime.quantize.destination import check_target, publish, work_folder
+from rnj_agent.runtime.quantize.destination import check_target, publish, settle, work_folder
 from rnj_agent.runtime.quantize.fp8_dynamic import SCHEME
 from rnj_agent.runtime.quantize.progress import Counter, OnProgress
 from rnj_agent.runtime.quantize.shard_plan import ShardPlan, plan_shard
@@ -66,24 +66,19 @@ def quantize_checkpoint(
     """
     source_folder, target = source_folder.absolute(), target.absolute()
     source = open_source(source_folder)
-    check_target(source_folder, target, replace=replace)
     plans = [plan_shard(file.name, tensors) for file, tensors in source.shards.items()]
-    total_bytes = sum(plan.size_bytes for plan in plans) + companions_bytes(source)
     plan_id = _plan_id(source, plans)
+    if settle(target) == plan_id:
+        return _made(target, source, plans)
+    check_target(source_folder, target, replace=replace)
+    total_bytes = sum(plan.size_bytes for plan in plans) + companions_bytes(source)
     with work_folder(target, plan_id, on_notice) as folder:
         check_space(folder, total_bytes)
         with _disk_full(folder, total_bytes):
             _write(source, plans, folder, plan_id, on_progress)
         check_target(source_folder, target, replace=replace)  # it may have come meanwhile
         publish(folder, target)
-    tensors = _tensors(source)
-    return Quantized(
-        path=target,
-        num_tensors=len(tensors),
-        num_quantized=sum(tensor.is_linear for tensor in tensors),
-        source_bytes=sum(tensor.size_bytes for tensor in tensors),
-        written_bytes=sum(plan.size_bytes for plan in plans),
-    )
+    return _made(target, source, plans)
 
 
 def check_space(folder: Path, total_bytes: int) -> None:
@@ -128,6 +123,17 @@ def _no_room(folder: Path, needed_bytes: int, free_bytes: int) -> StorageError:
         f"{folder} needs {needed_bytes / 1e9:.2f} GB more, but only {free_bytes / 1e9:.2f} GB are "
         "free there.",
         hint="Free some space, or name a folder on a larger disk. What is done is kept.",
+    )
+
+
+def _made(target: Path, source: Source, plans: Sequence[ShardPlan]) -> Quantized:
+    tensors = _tensors(source)
+    return Quantized(
+        path=target,
+        num_tensors=len(tensors),
+        num_quantized=sum(tensor.is_linear for tensor in tensors),
+        source_bytes=sum(tensor.size_bytes for tensor in tensors),
+        written_bytes=sum(plan.size_bytes for plan in plans),
     )
 
 

@@ -54,7 +54,7 @@ def open_source(folder: Path) -> Source:
             does not run, or damaged.
         ModelNotFoundError: nothing is there.
     """
-    if folder.is_file() or not (folder / "config.json").exists():
+    if not (folder / "config.json").exists():
         raise _no_safetensors(folder)
     config = _read_json(folder / "config.json")
     _refuse_quantized(folder, config)
@@ -85,15 +85,15 @@ def fingerprint(folder: Path) -> str:
 
 
 def _no_safetensors(path: Path) -> CheckpointError:
-    if path.is_dir():  # with a GGUF file in it, or with nothing that is a model
-        checkpoint = open_checkpoint(path)
-        checkpoint.close()
-        path = checkpoint.path
+    """Of a GGUF file, or a folder with one; what is no model at all raises its own error."""
+    checkpoint = open_checkpoint(path)
+    checkpoint.close()
+    name = checkpoint.path
     return CheckpointError(
-        f"{path.name} is no folder of safetensors: GGUF files are quantised already, and hold no "
-        "tokenizer that vLLM or transformers could load.",
-        hint=f"rnj-agent serve {path} --quant fp8   (FP8 weights, made while it loads)\n"
-        "or name a folder with config.json and bf16 safetensors",
+        f"{name} is no folder of safetensors. GGUF files are quantised already, and what they know "
+        "of the tokenizer is not what vLLM and transformers read.",
+        hint=f"rnj-agent serve {name} --quant fp8\n"
+        "(FP8 weights, made while it loads), or name a folder with config.json and safetensors",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def write_source(
     *,
     num_shards: int = 1,
     dtype: torch.dtype = torch.bfloat16,
-    **changes: Tensor,
+    replaced: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """A random model, Rnj-1's shape in small unless a config is given.
 
@@ -37,11 +38,11 @@ def write_source(
         config: None: Rnj-1's in small.
         num_shards: more than one makes an index.
         dtype: of all tensors.
-        changes: weights in place of the random ones; dots are written as double underscores.
+        replaced: tensors in place of the random ones, or beside them.
     """
     config = config or rnj_1_config(num_hidden_layers=2)
     weights = {name: weight.to(dtype) for name, weight in random_weights(config).items()}
-    weights |= {name.replace("__", "."): weight for name, weight in changes.items()}
+    weights |= replaced or {}
     write_safetensors(folder, config, weights, num_shards=num_shards)
     (folder / "tokenizer.json").write_text("{}")
     (folder / "tokenizer_config.json").write_text('{"a": 1}')
