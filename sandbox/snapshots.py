@@ -54,6 +54,8 @@ class Snapshots:
         self._folder = f"{sandbox.state_dir}/snapshots.git"
         self.last = ""
         """Id of the state that was taken or restored last."""
+        self._packed = ("", "")
+        self._pack_bytes = 0
 
     async def create(self, borrowed: str = "") -> None:
         """Make the place for states.
@@ -110,14 +112,24 @@ class Snapshots:
         records = (record.removeprefix("b ") for record in said.split("\0") if record)
         return tuple(record.rsplit(" ", 2)[0] for record in records)
 
+    async def pack(self, snapshot: str, since: str = "") -> None:
+        """Do now what ``export`` would have to do later.
+
+        Raises:
+            SandboxFileError: there is no such state, or no space.
+        """
+        size = await self._run('export_pack "$SNAPSHOT" "$SINCE"', SNAPSHOT=snapshot, SINCE=since)
+        self._packed, self._pack_bytes = (snapshot, since), int(size)
+
     async def export(self, snapshot: str, since: str = "") -> bytes | None:
         """A state as a git pack, without what ``since`` has; None where it is too large.
 
         Raises:
             SandboxFileError: there is no such state, or no space.
         """
-        size = await self._run('export_pack "$SNAPSHOT" "$SINCE"', SNAPSHOT=snapshot, SINCE=since)
-        if int(size) > MAX_PACK_BYTES:
+        if self._packed != (snapshot, since):
+            await self.pack(snapshot, since)
+        if self._pack_bytes > MAX_PACK_BYTES:
             return None
         return await self._sandbox.read_file(
             f"{self._folder}/scratch/pack", max_bytes=MAX_PACK_BYTES
@@ -130,6 +142,7 @@ class Snapshots:
             SandboxFileError: it is broken, or no space.
         """
         await self._sandbox.write_file(f"{self._folder}/scratch/pack", pack)
+        self._packed = ("", "")
         await self._run("import_pack")
 
     async def _run(self, call: str, **variables: str) -> str:

@@ -44,7 +44,9 @@ class Checkpoints:
             SandboxFileError: no git in the sandbox, or no space.
         """
         await self._snapshots.create(self._baseline)
-        return _changed(await self._snapshots.take())
+        begun = await self._snapshots.take()
+        await self._snapshots.pack(begun.id)  # now, while the model loads
+        return _changed(begun)
 
     async def create_from_packs(self) -> None:
         """Take in the states that were saved.

@@ -82,3 +82,21 @@ def test_a_picture_that_needs_no_other_host(tmp_path: Path) -> None:
     assert drawn.startswith("<svg")
     assert "@font-face" not in drawn
     assert "look&#160;at&#160;it." in drawn
+
+
+def test_export_writes_markdown_events_or_the_patch(tmp_path: Path):
+    assert run("export").startswith("# Empty input crashes\n")
+    kinds = [json.loads(line)["kind"] for line in run("export", "-f", "jsonl").splitlines()]
+    assert (kinds[0], kinds[-1]) == ("run_started", "run_finished")
+    file = tmp_path / "out.patch"
+    assert run("export", "-f", "patch", "-o", str(file)) == ""
+    assert file.read_text() == PATCH
+
+
+def test_a_fork_is_a_session_of_its_own():
+    forked = run("fork", SESSION).strip()
+    assert forked != SESSION
+    assert json.loads(run("list", "--json", "-n", "1"))["started"]["session_id"] == forked
+    assert run("show", forked, "--patch") == PATCH
+    refused = CliRunner().invoke(app, ["sessions", "fork", SESSION, "--before-step", "7"])
+    assert refused.exit_code != 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from itertools import pairwise
+
+import pytest
 
 from rnj_agent.agent.events import (
     CommandFinished,
@@ -17,17 +20,19 @@ from rnj_agent.agent.events import (
 )
 from rnj_agent.agent.history import history
 from rnj_agent.agent.live.session import LiveSession
-from rnj_agent.agent.messages import SystemMessage, UserMessage
+from rnj_agent.agent.messages import SystemMessage, UserMessage, to_wire
 from rnj_agent.agent.scripted_model import ScriptedModel, says
 from rnj_agent.agent.session import read_events, sessions_dir
+from rnj_agent.runtime.chat_template import ChatTemplate
+from rnj_agent.runtime.template_source import TemplateSource
 from tests.agent.live.conftest import OpenSession, past
 from tests.agent.live.memory_sandbox import MemorySandbox
 from tests.agent.loop_runs import bash, of_kind
 
 
-async def seen(session: LiveSession, kind: type[Event]) -> None:
-    """Wait for the first event of a kind."""
-    async with aclosing(session.events()) as events:
+async def seen(session: LiveSession, kind: type[Event], *, past: bool = True) -> None:
+    """Wait for the first event of a kind, or for the next one."""
+    async with aclosing(session.events(past=past)) as events:
         async for event in events:
             if isinstance(event, kind):
                 return
@@ -156,3 +161,39 @@ async def test_nothing_said_leaves_nothing_behind(open_session: OpenSession):
         await session.idle()
     assert not sessions_dir().exists()
     assert session.status.phase == "closed"
+
+
+@pytest.mark.parametrize(
+    "control_tokens",
+    [
+        ("<|im_start|>", "<|im_end|>"),
+        ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+    ],
+    ids=["ChatML", "Rnj-1"],
+)
+async def test_each_prompt_begins_with_the_bytes_of_the_one_before(
+    open_session: OpenSession, control_tokens: tuple[str, ...]
+):
+    turns = [bash("put b 1"), "Done.", says(bash("put b 2"), delay_s=0.01), "Yes.", "No."]
+    model = ScriptedModel(turns)
+    async with open_session(model) as session:
+        session.run_command("put c 3")
+        session.send("make b")
+        await session.idle()
+        session.send("again")
+        await seen(session, TextDelta, past=False)
+        session.send("and be brief")
+        session.run_command("put d 4")
+        await session.idle()
+        session.mode = "plan"
+        session.send("what now?")
+        await session.idle()
+    source = TemplateSource(templates={}, control_tokens=control_tokens, variables={})
+    template = ChatTemplate(source)
+    prompts = [
+        str(template.render(list(map(to_wire, request.messages)), tools=request.tools))
+        for request in model.requests
+    ]
+    assert len(prompts) == 5
+    for before, after in pairwise(prompts):
+        assert after.startswith(before)
