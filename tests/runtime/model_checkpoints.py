@@ -6,16 +6,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
-from gguf import GGUFWriter
 from safetensors.torch import save_file
 from torch import Tensor
 
 from rnj_agent.runtime.models import CausalLM, load_model
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from tests.runtime.paged_forward import PagedModel
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter  # a machine with a GPU may lack it: only writing needs it
 
 VOCAB = 160
 Config = dict[str, Any]
@@ -179,6 +182,9 @@ GEMMA_CPP_NAMES = {
 
 def write_gguf(path: Path, config: Config, weights: Weights) -> Path:
     """The same model as llama.cpp's converter writes it: float32, permuted, norms as 1 + w."""
+    pytest.importorskip("gguf", reason="gguf is missing: pip install gguf")
+    from gguf import GGUFWriter
+
     architecture = config["model_type"].removesuffix("_text")
     writer = GGUFWriter(path, architecture)
     _add_config(writer, config)

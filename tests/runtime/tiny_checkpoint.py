@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from gguf import GGUFWriter, TokenType
+import pytest
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter  # a machine with a GPU may lack it: only writing needs it
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
@@ -131,6 +135,9 @@ def _write(
     context: int,
     specials: Sequence[str] = SPECIALS,
 ) -> Path:
+    pytest.importorskip("gguf", reason="gguf is missing: pip install gguf")
+    from gguf import GGUFWriter
+
     writer = GGUFWriter(path, "qwen2")
     writer.add_context_length(context)
     writer.add_embedding_length(tensors["token_embd.weight"].shape[1])
@@ -151,6 +158,8 @@ def _write(
 
 
 def _add_tokenizer(writer: GGUFWriter, vocab: list[str], num_specials: int) -> None:
+    from gguf import TokenType
+
     num_text = len(vocab) - num_specials
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
