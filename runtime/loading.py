@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -46,6 +46,13 @@ shape: bf16 linear layers at 1,024 lengths took 1.0 GiB with their default of 1,
 this (torch 2.13, AVX512-AMX)."""
 
 
+MAX_NUM_SEQS = 8
+GPU_MAX_NUM_SEQS = 32
+GPU_PREFILL_CHUNK = 4096
+"""Tokens: enough for products that are bound by arithmetic, not by reading weights."""
+GPU_PREFILL_CHUNK_BESIDE_DECODES = 512
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     context: int | None = None
@@ -56,8 +63,8 @@ class LoadOptions:
     quant: Quant | None = None
     """How projections are held; None: as they are stored, or in 8 bits if they had fewer."""
     speculation: bool = True
-    max_num_seqs: int = 8
-    """Sequences that run at a time; more wait."""
+    max_num_seqs: int | None = None
+    """Sequences that run at a time; more wait. None: 8, on a GPU 32."""
     device: str = "cpu"
 
 
@@ -86,6 +93,7 @@ def load(
     *,
     options: LoadOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> LoadedModel:
     """Load a checkpoint with its tokenizer and template.
 
@@ -93,6 +101,7 @@ def load(
         path: a GGUF file, or a folder in Hugging Face's form.
         options: how it is to run.
         progress: called with (done, total) while weights are read; may raise to stop.
+        announce: told what takes long after that; may raise to stop.
 
     Raises:
         CheckpointError, TokenizerError, TemplateError: the files are broken or unknown.
@@ -114,7 +123,7 @@ def load(
     )
     checkpoint.close()
     engine = _engine(model, tokenizer, budget, options)
-    engine.warm_up()
+    engine.warm_up(announce)
     return LoadedModel(
         path=path,
         engine=engine,
@@ -170,11 +179,24 @@ def _engine(
         storage=storage,
         kv_cache=KVCache(budget.num_blocks, budget.block_size, storage.copy_block),
         eos_ids=tokenizer.eos_ids,
-        options=EngineOptions(
-            max_model_len=budget.max_model_len,
-            max_num_seqs=options.max_num_seqs,
-            speculation=options.speculation,
-        ),
+        options=engine_options(options, max_model_len=budget.max_model_len),
+    )
+
+
+def engine_options(options: LoadOptions, *, max_model_len: int) -> EngineOptions:
+    """A GPU computes more sequences and longer chunks in the same time."""
+    cpu_options = EngineOptions(
+        max_model_len=max_model_len,
+        max_num_seqs=options.max_num_seqs or MAX_NUM_SEQS,
+        speculation=options.speculation,
+    )
+    if not options.device.startswith("cuda"):
+        return cpu_options
+    return replace(
+        cpu_options,
+        max_num_seqs=options.max_num_seqs or GPU_MAX_NUM_SEQS,
+        prefill_chunk=GPU_PREFILL_CHUNK,
+        prefill_chunk_beside_decodes=GPU_PREFILL_CHUNK_BESIDE_DECODES,
     )
 
 

@@ -10,7 +10,6 @@ import click
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 from rnj_agent.runtime.server.options import (
     DEFAULT_HOST,
-    DEFAULT_MAX_NUM_SEQS,
     DEFAULT_MAX_QUEUE,
     DEFAULT_PORT,
     DEVICES,
@@ -77,9 +76,8 @@ from rnj_agent.runtime.server.options import (
 )
 @click.option(
     "--max-num-seqs",
-    default=DEFAULT_MAX_NUM_SEQS,
-    show_default=True,
-    help="Replies that are computed at a time; more wait.",
+    type=int,
+    help="Replies that are computed at a time; more wait.  [default: 8; on a GPU 32]",
 )
 @click.option(
     "--max-queue",

@@ -72,7 +72,7 @@ def load_subject(path: Path, *, options: LoadOptions, progress: Callable[[str], 
             progress(f"loading {path.name}: {num_done / max(1, num_total):.0%}")
 
     begun = time.perf_counter()
-    loaded = load(path, options=options, progress=say_sometimes)
+    loaded = load(path, options=options, progress=say_sometimes, announce=progress)
     subject = Subject(loaded, load_s=time.perf_counter() - begun)
     progress(loaded.summary)
     return subject

@@ -14,7 +14,6 @@ from rnj_agent.runtime.errors import RequestError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
-DEFAULT_MAX_NUM_SEQS = 8
 DEFAULT_MAX_QUEUE = 64
 
 KVDtype: TypeAlias = Literal["auto", "bf16", "fp8", "int8"]
@@ -46,8 +45,8 @@ class ServeOptions:
     """Where the model runs; auto: on a GPU that torch can use, if there is one."""
     quant: Quant | None = None
     """How weights are held; None: as they are stored, or in 8 bits if they had fewer."""
-    max_num_seqs: int = DEFAULT_MAX_NUM_SEQS
-    """Replies that are computed at a time."""
+    max_num_seqs: int | None = None
+    """Replies that are computed at a time; None: 8, on a GPU 32."""
     max_queue: int = DEFAULT_MAX_QUEUE
     """Replies that may wait."""
     speculation: bool = True
@@ -85,7 +84,7 @@ class ServeOptions:
             raise RequestError(f"--context {self.context} leaves no room for a prompt and a reply.")
         if not 0 <= self.port <= 65535:
             raise RequestError(f"--port {self.port} is not a port; they end at 65535.")
-        if self.max_num_seqs < 1:
+        if self.max_num_seqs is not None and self.max_num_seqs < 1:
             raise RequestError(f"--max-num-seqs {self.max_num_seqs}: at least 1 must run.")
         if self.max_queue < 0:
             raise RequestError(f"--max-queue {self.max_queue}: fewer than none cannot wait.")
@@ -121,7 +120,7 @@ def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kv-dtype", choices=KV_DTYPES, default="auto")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--quant", choices=QUANTS, help="how weights are held")
-    parser.add_argument("--max-num-seqs", type=int, default=DEFAULT_MAX_NUM_SEQS)
+    parser.add_argument("--max-num-seqs", type=int, help="replies computed at a time")
     parser.add_argument("--max-queue", type=int, default=DEFAULT_MAX_QUEUE)
     parser.add_argument("--no-speculation", action="store_false", dest="speculation")
     parser.add_argument("--no-guided", action="store_false", dest="guided")

@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
@@ -41,6 +42,8 @@ EXIT_NO_MODEL = 5
 """The model is missing, broken, or too large for this machine."""
 
 GRACEFUL_SHUTDOWN_S = 5
+SECONDS_BETWEEN_LINES = 2.0
+"""Of what is announced while a model warms up."""
 
 
 def serve(options: ServeOptions) -> int:
@@ -118,7 +121,9 @@ def _load_model(options: ServeOptions, progress: _LoadProgress) -> ServedModel:
         speculation=options.speculation,
         max_num_seqs=options.max_num_seqs,
     )
-    loaded = load(resolve(options.model), options=load_options, progress=progress)
+    loaded = load(
+        resolve(options.model), options=load_options, progress=progress, announce=progress.announce
+    )
     _say(loaded.summary)
     return ServedModel(loaded, max_queue=options.max_queue, guided=options.guided)
 
@@ -130,6 +135,7 @@ class _LoadProgress:
         self._service = service
         self._stopping = stopping
         self._next_tenth = 0
+        self._next_line_s = 0.0
 
     def __call__(self, num_done: int, num_total: int) -> None:
         if self._stopping.is_set():
@@ -138,6 +144,13 @@ class _LoadProgress:
         if self._service.progress * 10 >= self._next_tenth:
             self._next_tenth = int(self._service.progress * 10) + 1
             _say(f"loading {self._service.model_name}: {self._service.progress:.0%}")
+
+    def announce(self, line: str) -> None:
+        if self._stopping.is_set():
+            raise EngineError("Loading was cancelled.")
+        if time.monotonic() >= self._next_line_s:
+            self._next_line_s = time.monotonic() + SECONDS_BETWEEN_LINES
+            _say(f"{line} for {self._service.model_name}")
 
 
 class _Server(uvicorn.Server):

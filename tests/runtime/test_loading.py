@@ -9,7 +9,7 @@ import torch
 
 from rnj_agent.runtime.errors import CheckpointError, EngineError
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
-from rnj_agent.runtime.loading import LoadedModel, LoadOptions, load
+from rnj_agent.runtime.loading import LoadedModel, LoadOptions, engine_options, load
 from rnj_agent.runtime.machine import num_physical_cores
 from rnj_agent.runtime.memory_budget import NUM_WINDOWS, weights_size
 from rnj_agent.runtime.models import load_model
@@ -90,3 +90,13 @@ def test_a_missing_embedding_is_an_error_of_the_checkpoint(tmp_path: Path) -> No
     assert weights_size(checkpoint, torch.float32, "none").total_bytes > 0
     with pytest.raises(CheckpointError, match="embed_tokens"):
         load_model(checkpoint)
+
+
+def test_a_gpu_is_given_more_at_a_time() -> None:
+    on_cpu = engine_options(LoadOptions(), max_model_len=500)
+    on_gpu = engine_options(LoadOptions(device="cuda", speculation=False), max_model_len=500)
+    assert (on_cpu.max_num_seqs, on_gpu.max_num_seqs) == (8, 32)
+    assert on_gpu.prefill_chunk > on_cpu.prefill_chunk
+    assert (on_gpu.max_model_len, on_gpu.speculation) == (500, False)
+    few = LoadOptions(device="cuda", max_num_seqs=2)
+    assert engine_options(few, max_model_len=500).max_num_seqs == 2
