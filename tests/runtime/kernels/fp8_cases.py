@@ -20,11 +20,14 @@ BF16_STEP = 2.0**-8
 
 
 def shapes(seed: int, *, max_rows: int = 32) -> Iterator[tuple[int, int, int, random.Random]]:
-    """Rows, features, columns: few, and rarely a multiple of anything."""
+    """Rows, features, columns: few, more often small, and rarely a multiple of anything."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
     for _ in range(SHAPES_OF_A_SEED):
-        yield rng.randint(1, max_rows), rng.randint(16, 300), rng.randint(32, 700), rng
+        num_features, num_columns = (
+            min(rng.randint(low, high) for _ in range(2)) for low, high in ((16, 300), (32, 700))
+        )
+        yield rng.randint(1, max_rows), num_features, num_columns, rng
 
 
 def random_rows(num_rows: int, num_columns: int, rng: random.Random) -> Tensor:

