@@ -12,9 +12,13 @@ owners, times and hard links, and everything outside the working copy.
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from rnj_agent.sandbox.base import Sandbox
@@ -118,7 +122,8 @@ class Snapshots:
         Raises:
             SandboxFileError: there is no such state, or no space.
         """
-        size = await self._run('export_pack "$SNAPSHOT" "$SINCE"', SNAPSHOT=snapshot, SINCE=since)
+        call = f'export_pack "$SNAPSHOT" "$SINCE" {MAX_PACK_BYTES}'
+        size = await self._run(call, SNAPSHOT=snapshot, SINCE=since)
         self._packed, self._pack_bytes = (snapshot, since), int(size)
 
     async def export(self, snapshot: str, since: str = "") -> bytes | None:
@@ -135,15 +140,19 @@ class Snapshots:
             f"{self._folder}/scratch/pack", max_bytes=MAX_PACK_BYTES
         )
 
-    async def load(self, pack: bytes) -> None:
-        """Take in what ``export`` gave, after what it was made ``since``.
+    async def load(self, packs: Sequence[Path]) -> None:
+        """Take in what ``export`` gave, kept in files, each after what it was made ``since``.
 
         Raises:
-            SandboxFileError: it is broken, or no space.
+            SandboxFileError: one is broken, or no space.
         """
-        await self._sandbox.write_file(f"{self._folder}/scratch/pack", pack)
-        self._packed = ("", "")
-        await self._run("import_pack")
+        with tempfile.TemporaryFile() as archive:
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                for number, path in enumerate(packs):
+                    tar.add(path, f"{number:06d}", filter=_anyones)
+            archive.seek(0)
+            await self._sandbox.put_archive(archive, f"{self._folder}/scratch/packs")
+        await self._run("import_packs")
 
     async def _run(self, call: str, **variables: str) -> str:
         sandbox = self._sandbox
@@ -157,6 +166,12 @@ class Snapshots:
             said = " ".join(result.output.split())[-500:] or f"exit status {result.exit_code}"
             raise SandboxFileError(f"the state of the files cannot be kept or restored: {said}")
         return result.output
+
+
+def _anyones(header: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Readable for whoever the commands run as."""
+    header.mode = 0o644
+    return header
 
 
 @cache

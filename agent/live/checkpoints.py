@@ -55,10 +55,10 @@ class Checkpoints:
             SandboxFileError: a pack is broken, or no space.
         """
         await self._snapshots.create()
-        for path in sorted(self._folder.glob("*.pack")):
-            await self._snapshots.load(path.read_bytes())
-            self._saved = path.stem.partition("-")[2]
-            self._num_packs += 1
+        packs = sorted(self._folder.glob("*.pack"))
+        await self._snapshots.load(packs)
+        self._saved = packs[-1].stem.partition("-")[2]
+        self._num_packs = int(packs[-1].stem.partition("-")[0]) + 1
 
     async def _save(self, state: str) -> None:
         pack = await self._snapshots.export(state, self._saved)

@@ -13,9 +13,10 @@ from rnj_agent.agent.assembly import Say, open_model, open_sandbox
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.events import FilesChanged, Notice
-from rnj_agent.agent.fix.repository import Snapshot
+from rnj_agent.agent.fix.repository import Snapshot, take_snapshot
 from rnj_agent.agent.fix.workspace import FixWorkspace
-from rnj_agent.agent.live.checkpoints import Checkpoints
+from rnj_agent.agent.live.checkpoints import Checkpoints, saved_states
+from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.marks import Marks
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.workspace import Emit
@@ -92,6 +93,28 @@ async def bring_back(parts: Parts, marks: Marks, cwd: Path, directory: Path, emi
         await workspace.mark_delivered()
     await checkpoints.restore(marks.snapshot, emit)
     return Place(parts=parts, workspace=workspace, checkpoints=checkpoints, cwd=cwd, begun=None)
+
+
+@asynccontextmanager
+async def open_place(
+    config: Config, repo: Path, journal: Journal, open_parts: OpenParts
+) -> AsyncGenerator[Place]:
+    """The sandbox with the files as the session left them, or as they are in the repository.
+
+    Raises:
+        RnjError, SandboxError: it cannot be had.
+    """
+    marks, directory, show = journal.marks, journal.directory, journal.show
+    snapshot = None
+    if not saved_states(directory) >= {marks.base, marks.delivered, marks.snapshot}:
+        snapshot = await asyncio.to_thread(take_snapshot, repo)
+        for line in snapshot.notices:
+            show(Notice(level="warning", text=line))
+    async with open_parts(config, journal.session_id, show) as parts:
+        if snapshot is None:
+            yield await bring_back(parts, marks, repo, directory, show)
+        else:
+            yield await begin(parts, snapshot, directory, show, patch=marks.patch)
 
 
 async def begin(

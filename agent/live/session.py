@@ -22,12 +22,10 @@ from rnj_agent.agent.ending import ending_of
 from rnj_agent.agent.errors import RnjError, SessionError
 from rnj_agent.agent.events import Event, Notice
 from rnj_agent.agent.fix.commit import Commit
-from rnj_agent.agent.fix.repository import take_snapshot
-from rnj_agent.agent.live.checkpoints import saved_states
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.outcome import Outcome
-from rnj_agent.agent.live.place import OpenParts, Place, begin, bring_back, open_parts
+from rnj_agent.agent.live.place import OpenParts, open_parts, open_place
 from rnj_agent.agent.live.status import Status
 from rnj_agent.agent.live.work import Work
 from rnj_agent.agent.modes import Ask, Mode, Policy, default_mode
@@ -286,7 +284,9 @@ class LiveSession:
     async def _live(self) -> None:
         """The session's life: opened, serving, closed."""
         try:
-            async with self._open_place() as place:
+            async with open_place(
+                self._config, self._repo, self._journal, self._open_parts
+            ) as place:
                 parts = place.parts
                 self._work = Work(self._config, place, self._journal, self._policy, self._inbox)
                 self._outcome = Outcome(place, self._journal)
@@ -303,21 +303,6 @@ class LiveSession:
             self._fail(ending_of(error).detail, "")
         finally:
             self._work = self._outcome = None
-
-    @asynccontextmanager
-    async def _open_place(self) -> AsyncGenerator[Place]:
-        """The sandbox with the files, as they were left or as they are in the repository."""
-        directory, marks, show = self._journal.directory, self._journal.marks, self._journal.show
-        snapshot = None
-        if not saved_states(directory).issuperset({marks.base, marks.delivered, marks.snapshot}):
-            snapshot = await asyncio.to_thread(take_snapshot, self._repo)
-            for line in snapshot.notices:
-                show(Notice(level="warning", text=line))
-        async with self._open_parts(self._config, self._journal.session_id, show) as parts:
-            if snapshot is None:
-                yield await bring_back(parts, marks, self._repo, directory, show)
-            else:
-                yield await begin(parts, snapshot, directory, show, patch=marks.patch)
 
     async def _serve(self, work: Work) -> None:
         while True:

@@ -188,14 +188,24 @@ folders() {
   { grep -z '^d' "$1" || true; } | sed -z -E 's/^d (.*) [0-7]+$/\1/' | sort -z
 }
 
-# Everything of state $1 that state $2 (or nothing) lacks, as a pack in $t/pack; prints its size.
+# Everything of state $1 that state $2 (or nothing) lacks, as a pack in $t/pack, unless it is more
+# than $3 bytes. Prints its size.
 export_pack() {
-  printf '%s\n' "$1" ${2:+"^$2"} | git pack-objects -q --revs --window=0 --stdout >"$t/pack"
-  stat -c %s "$t/pack"
+  local what size
+  what=$(printf '%s\n' "$1" ${2:+"^$2"})
+  size=$(git rev-list --objects --disk-usage --stdin <<<"$what")
+  if ((size <= $3)); then
+    git pack-objects -q --revs --window=0 --stdout <<<"$what" >"$t/pack"
+    size=$(stat -c %s "$t/pack")
+  fi
+  echo "$size"
 }
 
-# Take in the packs in $t/packs, a stream of packs made by export_pack, in order.
-import_pack() {
-  git unpack-objects -q <"$t/pack"
-  rm -f "$t/pack"
+# Take in the packs in $t/packs, in the order of their names.
+import_packs() {
+  local pack
+  for pack in "$t"/packs/*; do
+    git unpack-objects -q <"$pack"
+  done
+  rm -rf "$t/packs"
 }

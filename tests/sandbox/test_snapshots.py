@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rnj_agent.sandbox.backend import BackendSandbox
@@ -95,7 +97,9 @@ async def test_large_files_are_left_alone_and_named(sandbox: Sandbox):
     assert (await show(sandbox, "ls")).split() == ["small", "stays"]
 
 
-async def test_states_travel_to_another_sandbox(sandbox: Sandbox, snapshots: Snapshots, kind: str):
+async def test_states_travel_to_another_sandbox(
+    sandbox: Sandbox, snapshots: Snapshots, kind: str, tmp_path: Path
+):
     before = await show(sandbox)
     first = await snapshots.take()
     await run(sandbox, "echo more >> crlf.txt; rm link")
@@ -103,12 +107,13 @@ async def test_states_travel_to_another_sandbox(sandbox: Sandbox, snapshots: Sna
     packs = [await snapshots.export(first.id), await snapshots.export(second.id, first.id)]
     sizes = [len(pack or b"") for pack in packs]
     assert 0 < sizes[1] < sizes[0] / 3
+    files = [tmp_path / "first", tmp_path / "second"]
+    for file, pack in zip(files, packs, strict=True):
+        file.write_bytes(pack or b"")
     async with BackendSandbox(make_backend(kind)) as other:
         moved = Snapshots(other)
         await moved.create()
-        for pack in packs:
-            assert pack is not None
-            await moved.load(pack)
+        await moved.load(files)
         await moved.restore(second.id)
         await moved.restore(first.id)
         assert await show(other) == before
