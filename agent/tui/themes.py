@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.style import Style
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from rnj_agent.agent.tui.draw.palette import Palette
 
@@ -66,15 +66,9 @@ PLAIN: Final = Theme(
     boost="ansi_default",
     ansi=True,
     variables={
-        "border": "ansi_default",
-        "border-blurred": "ansi_default",
+        **dict.fromkeys(BUILTIN_THEMES["ansi-light"].variables, "ansi_default"),
         "block-cursor-text-style": "reverse",
         "input-cursor-text-style": "reverse",
-        "input-selection-background": "ansi_default",
-        "scrollbar": "ansi_default",
-        "scrollbar-hover": "ansi_default",
-        "scrollbar-active": "ansi_default",
-        "scrollbar-background": "ansi_default",
     },
 )
 THEMES: Final = (DARK, LIGHT, CONTRAST, PLAIN)
@@ -90,7 +84,7 @@ _PLAIN_PALETTE: Final = Palette(
     code=Style(italic=True),
     added=Style(bold=True),
     removed=Style(dim=True),
-    code_theme="bw",
+    code_theme="",
     code_background="default",
     has_colour=False,
 )
@@ -110,7 +104,7 @@ def palette_of(theme: Theme) -> Palette:
 
     return Palette(
         text=Style(color=foreground.hex6),
-        dim=Style(color=background.blend(foreground, 0.85 if is_loud else 0.6).hex6),
+        dim=Style(color=background.blend(foreground, 0.85 if is_loud else 0.66).hex6),
         accent=Style(color=colours["accent"], bold=True),
         user=Style(color=foreground.hex6, bold=True),
         success=Style(color=colours["success"]),

@@ -22,7 +22,7 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;:]*m")
 
 def output_lines(output: str, *, has_colour: bool = True) -> list[Text]:
     """Lines as they stood at the end: a progress bar is one, in its last state."""
-    output = output.replace("\r\n", "\n")
+    output = output.replace("\r\n", "\n").replace("\x9b", "\x1b[")
     if "\x1b" in output:
         output = _OTHER_ESCAPES.sub("", output)
     lines = output.removesuffix("\n").split("\n") if output else []

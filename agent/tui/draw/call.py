@@ -125,7 +125,9 @@ def _draw_edit(arguments: dict[str, Any], canvas: Canvas, *, is_open: bool) -> l
 def _draw_result(block: CallBlock | CommandBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
     has_colour = canvas.palette.has_colour
     if block.done or not block.output.num_chars:
-        text = block.output.text if block.output.num_chars else block.content
+        # What a command's result says without output is its exit code: that is shown above.
+        told = block.content if block.exit_code is None else ""
+        text = block.output.text if block.output.num_chars else told
         return _folded(output_lines(text, has_colour=has_colour), canvas, is_open=is_open)
     text = block.output.last_chars(_LIVE_OPEN_CHARS if is_open else _LIVE_CHARS)
     lines = output_lines(text, has_colour=has_colour)

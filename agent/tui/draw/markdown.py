@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.style import Style
-from rich.syntax import Syntax
+from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.text import Text
 
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line, blank
@@ -24,6 +24,9 @@ _MAX_COLUMNS: Final = 110
 _MAX_CHARS: Final = 200_000
 """Of one block; what is longer is no prose, and is shown as plain text."""
 _PARSER: Final = MarkdownIt().enable("strikethrough").enable("table")
+
+
+_NO_COLOURS: Final = ANSISyntaxTheme({})
 
 
 class _LeftHeading(Heading):
@@ -38,7 +41,7 @@ class _Code(CodeBlock):
         yield Syntax(
             str(self.text).rstrip(),
             self.lexer_name,
-            theme=theme,
+            theme=theme or _NO_COLOURS,
             background_color=background,
             word_wrap=True,
             padding=(0, 1),

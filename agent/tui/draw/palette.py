@@ -24,7 +24,7 @@ class Palette:
     added: Style
     removed: Style
     code_theme: str
-    """Of Pygments."""
+    """Of Pygments; empty: no colours."""
     code_background: str
     """``default``: the terminal's."""
     has_colour: bool = True

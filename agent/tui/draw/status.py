@@ -18,27 +18,18 @@ _TIGHT: Final = 0.8
 
 
 def draw_status(
-    status: Status | None,
-    progress: Progress,
-    *,
-    num_pieces: int,
-    width: int,
-    elapsed_s: float,
-    palette: Palette,
+    status: Status | None, progress: Progress, activity: str, *, width: int, palette: Palette
 ) -> Text:
     """One line of ``width`` columns.
 
     Args:
         status: of the session; None in a replay.
         progress: of its events.
-        num_pieces: of the reply that is being written, about one a token.
+        activity: what goes on, in words.
         width: columns.
-        elapsed_s: since what goes on began.
         palette: the styles.
     """
-    left = Text.assemble(
-        *_mode(status, palette), (_activity(status, progress, elapsed_s, num_pieces), palette.text)
-    )
+    left = Text.assemble(*_mode(status, palette), (activity, palette.text))
     facts = [*_facts(status, progress, palette)]
     while facts and left.cell_len + 2 + sum(fact.cell_len + 3 for fact in facts) > width:
         facts.pop(0)
@@ -55,7 +46,10 @@ def _mode(status: Status | None, palette: Palette) -> list[tuple[str, Style]]:
     return [(f"{status.mode} ", style)]
 
 
-def _activity(status: Status | None, progress: Progress, elapsed_s: float, num_pieces: int) -> str:
+def describe_activity(
+    status: Status | None, progress: Progress, *, elapsed_s: float, num_pieces: int
+) -> str:
+    """What goes on, and since when; ``num_pieces`` of the reply that is being written."""
     if status is not None and status.phase in {"starting", "failed", "closed"}:
         return {"starting": "starting", "failed": "could not start", "closed": "closed"}[
             status.phase

@@ -11,12 +11,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Static
 
 from rnj_agent.agent.live.status import Status
 from rnj_agent.agent.modes import Answer, Question
 from rnj_agent.agent.tui.blocks import ReplyBlock
 from rnj_agent.agent.tui.draw.block import text_of
 from rnj_agent.agent.tui.draw.palette import Palette
+from rnj_agent.agent.tui.draw.welcome import draw_welcome
 from rnj_agent.agent.tui.input_history import InputHistory, history_path
 from rnj_agent.agent.tui.keymap import bindings
 from rnj_agent.agent.tui.screens.diff import DiffScreen
@@ -53,6 +55,7 @@ class ChatScreen(Screen[None]):
         self._stop_pressed_s = 0.0
 
     def compose(self) -> ComposeResult:
+        yield Static(id="welcome")
         yield Transcript(self._palette)
         if self._repository is not None:
             yield Composer(self._repository, self._sent)
@@ -71,8 +74,16 @@ class ChatScreen(Screen[None]):
         self.query_one(Transcript).update_blocks()
         conversation = self._conversation
         self.query_one(StatusBar).show(status, conversation.progress, conversation.num_pieces)
+        self._welcome(status)
         for queued in self.query(Queued):
             queued.show(status.queued if status else ())
+
+    def _welcome(self, status: Status | None) -> None:
+        welcome = self.query_one("#welcome", Static)
+        welcome.display = status is not None and not self._conversation.blocks
+        self.query_one(Transcript).display = not welcome.display
+        if welcome.display:
+            welcome.update(draw_welcome(status, self._palette))
 
     def set_palette(self, palette: Palette) -> None:
         self._palette = palette
@@ -88,11 +99,18 @@ class ChatScreen(Screen[None]):
         """Ask in place of the prompt; cancelled, the question goes away."""
         panel = QuestionPanel(question, self._palette)
         await self.mount(panel, after=self.query_one(Transcript))
+        self._show_composer(False)
         try:
             return await panel.answer
         finally:
+            self._show_composer(True)
             await panel.remove()
             self._focus_prompt()
+
+    def _show_composer(self, is_shown: bool) -> None:
+        for composer in self.query(Composer):
+            composer.display = is_shown
+        self.query_one(StatusBar).is_asking = not is_shown
 
     def _focus_prompt(self) -> None:
         for prompt in self.query(Prompt):

@@ -27,7 +27,6 @@ class Composer(Vertical):
         self._repository = repository
         self._sent = sent
         self._files: Sequence[str] | None = None
-        self._wanted: Wanted | None = None
 
     def compose(self) -> ComposeResult:
         yield Queued()
@@ -41,7 +40,7 @@ class Composer(Vertical):
     def close_choice(self) -> bool:
         """Hide the completions; False where none were shown."""
         was_shown = self.prompt.has_choice
-        self._offer(None, ())
+        self._offer(())
         return was_shown
 
     @on(TextArea.Changed)
@@ -50,38 +49,35 @@ class Composer(Vertical):
         match word:
             case Wanted(kind="command"):
                 helps = {command.name: command.help for command in COMMANDS}
-                self._offer(word, [(n, helps[n]) for n in best_matches(word.word, helps)])
+                self._offer([(n, helps[n]) for n in best_matches(word.word, helps)])
             case Wanted() if self._files is None:
                 self._find_files()
             case Wanted():
                 names = best_matches(word.word, self._files or ())
-                self._offer(word, [(name, "") for name in names if name != word.word])
+                self._offer([(name, "") for name in names if name != word.word])
             case None:
-                self._offer(None, ())
+                self._offer(())
 
     @work(exclusive=True)
     async def _find_files(self) -> None:
         self._files = await asyncio.to_thread(repository_files, self._repository)
         self._text_changed()
 
-    def _offer(self, word: Wanted | None, choices: Sequence[tuple[str, str]]) -> None:
-        self._wanted = word
+    def _offer(self, choices: Sequence[tuple[str, str]]) -> None:
         self.query_one(Completions).show(choices)
         self.prompt.has_choice = bool(choices)
 
     @on(Prompt.CompletionWanted)
-    def _complete(self) -> None:
-        """Take the marked completion. A command without arguments that stands there is sent."""
-        word, choice = self._wanted, self.query_one(Completions).marked
-        if word is None or not choice:
-            return
+    def _complete(self, event: Prompt.CompletionWanted) -> None:
+        """Take the marked completion. Where it stands there already, the text is sent."""
+        word, choice = wanted(self.prompt.before_cursor), self.query_one(Completions).marked
+        is_whole = word is None or not choice or word == Wanted(kind="command", word=choice)
         self.close_choice()
-        if word.kind == "command" and word.word == choice:
+        if word is not None and not is_whole:
+            self.prompt.complete(word.word, choice + ("" if choice.endswith("/") else " "))
+        elif event.or_send:
             # As if the prompt did it by itself: what its parent sends does not bubble past it.
             self.prompt.call_later(self.prompt.action_submit)
-            return
-        ending = "" if choice.endswith("/") else " "
-        self.prompt.complete(word.word, choice + ending)
 
     @on(Prompt.Moved)
     def _move(self, event: Prompt.Moved) -> None:

@@ -32,7 +32,12 @@ class Prompt(TextArea):
             self.text = text
 
     class CompletionWanted(Message):
-        """The person asks for the completion that is shown, or for one to be shown."""
+        """The person asks for the completion that is marked."""
+
+        def __init__(self, *, or_send: bool) -> None:
+            super().__init__()
+            self.or_send = or_send
+            """Whether to send where there is none: what is shown may be older than the text."""
 
     class HelpWanted(Message):
         """A question mark where nothing was written yet."""
@@ -63,7 +68,7 @@ class Prompt(TextArea):
 
     def action_submit(self) -> None:
         if self.has_choice:
-            self.post_message(self.CompletionWanted())
+            self.post_message(self.CompletionWanted(or_send=True))
             return
         text = self._unfolded()
         if text.strip():
@@ -75,7 +80,7 @@ class Prompt(TextArea):
         self.insert("\n")
 
     def action_complete(self) -> None:
-        self.post_message(self.CompletionWanted())
+        self.post_message(self.CompletionWanted(or_send=False))
 
     def action_cursor_up(self, select: bool = False) -> None:
         if self.has_choice:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 from rich.text import Text
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from rnj_agent.agent.live.status import Status
 from rnj_agent.agent.tui.draw.palette import Palette
-from rnj_agent.agent.tui.draw.status import draw_status
+from rnj_agent.agent.tui.draw.status import describe_activity, draw_status
 from rnj_agent.agent.tui.progress import Progress
 
 
@@ -17,6 +18,8 @@ class StatusBar(Widget):
     """Counts the seconds of what goes on; everything else it is told."""
 
     can_focus = False
+    is_asking: reactive[bool] = reactive(False)
+    """Whether the person is asked something: then that is what is waited for."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__()
@@ -48,11 +51,15 @@ class StatusBar(Widget):
             self.refresh()
 
     def render(self) -> Text:
+        activity = "waits for your answer" if self.is_asking else self._activity()
         return draw_status(
+            self._status, self._progress, activity, width=self.size.width, palette=self._palette
+        )
+
+    def _activity(self) -> str:
+        return describe_activity(
             self._status,
             self._progress,
-            num_pieces=self._num_pieces,
-            width=self.size.width,
             elapsed_s=time.monotonic() - self._since_s,
-            palette=self._palette,
+            num_pieces=self._num_pieces,
         )

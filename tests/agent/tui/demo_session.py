@@ -131,7 +131,7 @@ def step_events(
     events += [
         ToolCallFinished(
             call_id=call.id,
-            content=content or output or "ok",
+            content=content or output or "[exit code 0, no output]",
             is_error=False,
             exit_code=exit_code,
             duration_s=0.42,
