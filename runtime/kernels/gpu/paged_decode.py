@@ -27,6 +27,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.kernels.gpu.attention_tile import (
@@ -35,7 +36,7 @@ from rnj_agent.runtime.kernels.gpu.attention_tile import (
     attend_tile,
     dot_dtype,
 )
-from rnj_agent.runtime.kernels.gpu.launch import bound, launch, start_next, wait_for_previous
+from rnj_agent.runtime.kernels.gpu.launch import bound, launch
 from rnj_agent.runtime.kernels.gpu.rounding import cast
 from rnj_agent.runtime.kv_cache.buffer import KVBuffer
 
@@ -109,8 +110,9 @@ def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are i
     overlap: tl.constexpr,
 ) -> None:
     """Grid (B * num_tiles, K, num_splits)."""
-    start_next(overlap)
-    wait_for_previous(overlap)
+    if overlap:
+        gdc_launch_dependents()
+        gdc_wait()
     sequence = tl.program_id(0) // num_tiles
     first_pair = (tl.program_id(0) % num_tiles) * pairs
     kv_head = tl.program_id(1)
@@ -192,8 +194,9 @@ def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are it
     overlap: tl.constexpr,
 ) -> None:
     """Grid (B * max_rows, H)."""
-    start_next(overlap)
-    wait_for_previous(overlap)
+    if overlap:
+        gdc_launch_dependents()
+        gdc_wait()
     sequence = tl.program_id(0) // max_rows
     row = tl.program_id(0) % max_rows
     head = tl.program_id(1)

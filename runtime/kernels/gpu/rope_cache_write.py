@@ -17,8 +17,9 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from rnj_agent.runtime.kernels.gpu.launch import launch, power_of_2, start_next, wait_for_previous
+from rnj_agent.runtime.kernels.gpu.launch import launch, power_of_2
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import to_fp8
 from rnj_agent.runtime.kernels.gpu.rounding import cast
 from rnj_agent.runtime.kv_cache.buffer import INT8_MAX
@@ -31,12 +32,6 @@ LARGEST_FP8: tl.constexpr = tl.constexpr(torch.finfo(torch.float8_e4m3fn).max)
 SMALLEST: tl.constexpr = tl.constexpr(torch.finfo(torch.float32).tiny)
 TO_WHOLE: tl.constexpr = tl.constexpr(1.5 * 2.0**23)
 """Added and taken away, it leaves the nearest whole number, ties to even."""
-
-
-@triton.jit
-def rounded(x: tl.tensor, dtype: tl.dtype) -> tl.tensor:
-    """As if it had been stored."""
-    return cast(x, dtype).to(tl.float32)
 
 
 @triton.jit
@@ -58,10 +53,10 @@ def rotated(  # noqa: PLR0913 - what a kernel reads and writes are its parameter
         is_dim = dim < half
         first_weight = tl.load(weight + dim, mask=is_dim, other=0.0)[None, :]
         second_weight = tl.load(weight + half + dim, mask=is_dim, other=0.0)[None, :]
-        first = rounded(first * inverse_rms * first_weight, dtype)
-        second = rounded(second * inverse_rms * second_weight, dtype)
-    turned = rounded(first * cos - second * sin, dtype)
-    return turned, rounded(second * cos + first * sin, dtype)
+        first = cast(first * inverse_rms * first_weight, dtype).to(tl.float32)
+        second = cast(second * inverse_rms * second_weight, dtype).to(tl.float32)
+    turned = cast(first * cos - second * sin, dtype).to(tl.float32)
+    return turned, cast(second * cos + first * sin, dtype).to(tl.float32)
 
 
 @triton.jit
@@ -132,8 +127,9 @@ def rope_cache_write_kernel(  # noqa: PLR0913 - what a kernel reads and writes a
     overlap: tl.constexpr,
 ) -> None:
     """Grid (T, tiles of query heads, then of key heads, then of value heads)."""
-    start_next(overlap)
-    wait_for_previous(overlap)
+    if overlap:
+        gdc_launch_dependents()
+        gdc_wait()
     query_tiles: tl.constexpr = (num_heads + tile_heads - 1) // tile_heads
     kv_tiles: tl.constexpr = (num_kv_heads + tile_heads - 1) // tile_heads
     row = tl.program_id(0).to(tl.int64)
@@ -148,10 +144,10 @@ def rope_cache_write_kernel(  # noqa: PLR0913 - what a kernel reads and writes a
     is_dim = is_head[:, None] & (dim < half)[None, :]
     column = (skipped_heads + head)[:, None] * (2 * half) + dim[None, :]
     source = qkv + row * ((num_heads + 2 * num_kv_heads) * 2 * half) + column
+    first = cast(tl.load(source, mask=is_dim, other=0.0), tl.float32)
+    second = cast(tl.load(source + half, mask=is_dim, other=0.0), tl.float32)
     dtype: tl.constexpr = qkv.dtype.element_ty
     stored: tl.constexpr = values.dtype.element_ty
-    first = tl.load(source, mask=is_dim, other=0.0).to(tl.float32)
-    second = tl.load(source + half, mask=is_dim, other=0.0).to(tl.float32)
     place = head.to(tl.int64) * num_slots + tl.load(slots + row)
     if kind == 2:
         write_cache(first, second, values, value_scales, place, is_head, half, dim, stored)
@@ -164,8 +160,8 @@ def rope_cache_write_kernel(  # noqa: PLR0913 - what a kernel reads and writes a
         else:
             first, second = rotated(first, second, cosines, sines, q_weight, eps, half, dim, dtype)
             target = queries + (row * num_heads + head)[:, None] * (2 * half) + dim[None, :]
-            tl.store(target, cast(first, dtype), mask=is_dim)
-            tl.store(target + half, cast(second, dtype), mask=is_dim)
+            tl.store(target, first.to(dtype), mask=is_dim)  # rounded already
+            tl.store(target + half, second.to(dtype), mask=is_dim)
 
 
 def rope_cache_write(
