@@ -141,6 +141,11 @@ class DecodeGraphs:
     def __len__(self) -> int:
         return len(self._graphs)
 
+    @property
+    def max_rows(self) -> int:
+        """Of the largest one, captured or not."""
+        return self._shapes[-1].num_rows
+
     @torch.inference_mode()
     def capture(self, announce: Callable[[str], None]) -> None:
         """Record all of them; where that fails, as many as can be had."""

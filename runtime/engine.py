@@ -39,7 +39,7 @@ from rnj_agent.runtime.sequence import EngineRequest, TokenSequence
 from rnj_agent.runtime.speculation import SequenceDrafts
 from rnj_agent.runtime.speculative import WIDTHS, SpeculationPolicy
 from rnj_agent.runtime.stats import EngineCounters, EngineGauges
-from rnj_agent.runtime.warm_up import time_passes
+from rnj_agent.runtime.warm_up import run_prompts, time_passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +125,7 @@ class Engine:
         """
         assert not self.has_work
         try:
-            self._runner.prepare(announce or _say_nothing)
-            seconds = self._time_passes()
+            seconds = self._prepare(announce or _say_nothing)
         except RuntimeError as exc:
             raise EngineError(f"The first forward pass failed: {exc}") from exc
         if self._policy is not None:
@@ -209,10 +208,21 @@ class Engine:
         with torch.inference_mode():
             return self._runner.run(batch)
 
-    def _time_passes(self) -> Mapping[int, float]:
+    def _prepare(self, announce: Callable[[str], None]) -> Mapping[int, float]:
         """Seconds of a pass that only decodes, by its number of rows."""
+
+        def forward(batch: ForwardBatch) -> None:
+            num_logits = sum(rows.num_logits for rows in batch.sequences)
+            self._run(batch).draw([GREEDY] * num_logits)
+
+        self._runner.prepare(announce)
+        longest = min(self.options.prefill_chunk, self.max_model_len - 1)
+        prompts = [rows for rows in self._runner.prompt_rows if rows < longest]
+        if prompts:
+            announce("preparing prompts' kernels")
+            run_prompts(forward, self._kv_cache, numbers=[*prompts, longest])
         return time_passes(
-            lambda batch: self._run(batch).draw([GREEDY] * len(batch.input_ids)),
+            forward,
             self._kv_cache,
             numbers=self._runner.timed_rows,
             max_rows=self.max_model_len,

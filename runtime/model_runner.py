@@ -29,6 +29,8 @@ from rnj_agent.runtime.sampling import GREEDY, RowPlan
 HOST_TIMED_ROWS = (1, 2, 4, 8, 16)
 """Every verify width, and as many as a few sequences have together."""
 DEVICE_TIMED_ROWS = (*HOST_TIMED_ROWS, 32, 64, 128)
+DEVICE_PROMPT_ROWS = (17, 33, 512)
+"""Prompts for which other kernels may be compiled than for the longest chunk."""
 
 
 class CausalLM(Protocol):
@@ -78,6 +80,8 @@ class PassOutput(Protocol):
 class ModelRunner(Protocol):
     timed_rows: Sequence[int]
     """Passes of so many rows are worth measuring."""
+    prompt_rows: Sequence[int]
+    """Prompts of so many rows are worth running before the first request."""
 
     def prepare(self, announce: Callable[[str], None]) -> None:
         """Before the first pass: what must not happen during a reply."""
@@ -127,6 +131,7 @@ class HostRunner:
     """Runs the model as it is; no token is drawn with the pass."""
 
     timed_rows: Sequence[int] = HOST_TIMED_ROWS
+    prompt_rows: Sequence[int] = ()
 
     def __init__(self, model: CausalLM, storage: KVStorage) -> None:
         self._model = model
@@ -156,9 +161,12 @@ class DeviceRunner:
         graphs: of the same model and cache, not captured yet.
     """
 
-    timed_rows: Sequence[int] = DEVICE_TIMED_ROWS
+    prompt_rows: Sequence[int] = DEVICE_PROMPT_ROWS
 
     def __init__(self, model: CausalLM, storage: KVStorage, graphs: DecodeGraphs) -> None:
+        self.timed_rows: Sequence[int] = [
+            num_rows for num_rows in DEVICE_TIMED_ROWS if num_rows <= graphs.max_rows
+        ]
         self._model = model
         self._storage = storage
         self._graphs = graphs

@@ -8,7 +8,9 @@ would cost the first replies more than to measure it at load.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
 
 import torch
 
@@ -36,29 +38,57 @@ def time_passes(
     seconds: dict[int, float] = {}
     for _ in range(NUM_ROUNDS):
         for num_rows in (rows for rows in numbers if rows <= max_rows):
-            latest = _time_pass(forward, kv_cache, num_rows)
-            seconds[num_rows] = min(latest, seconds.get(num_rows, latest))
+            per_sequence = min(num_rows, WIDTHS[-1])
+            latest = _time_pass(forward, kv_cache, [per_sequence] * (num_rows // per_sequence))
+            if latest is not None:
+                seconds[num_rows] = min(latest, seconds.get(num_rows, latest))
     return seconds
 
 
-def _time_pass(forward: Forward, kv_cache: KVCache, num_rows: int) -> float:
-    per_sequence = min(num_rows, WIDTHS[-1])
-    sequences = [kv_cache.open([0]) for _ in range(num_rows // per_sequence)]
-    has_room = all(cached.reserve(per_sequence) for cached in sequences)
-    assert has_room, "the pool is empty at load, and holds a window"
-    rows = tuple(
-        SequenceRows(
-            block_table=cached.block_table,
-            start=0,
-            num_tokens=per_sequence,
-            num_logits=per_sequence,
+def run_prompts(forward: Forward, kv_cache: KVCache, *, numbers: Sequence[int]) -> None:
+    """Run passes with prompts' rows, alone and beside sequences that decode or verify.
+
+    Args:
+        forward: runs a pass to its end.
+        kv_cache: lends the blocks; nobody else uses it meanwhile.
+        numbers: of a prompt's rows.
+    """
+    for num_rows, num_others in product(numbers, (0, 1, 2)):
+        _time_pass(forward, kv_cache, [*[1] * num_others, num_rows])
+
+
+def _time_pass(forward: Forward, kv_cache: KVCache, lengths: Sequence[int]) -> float | None:
+    """Seconds; None: there is no room for so many sequences."""
+    with _new_sequences(kv_cache, lengths) as batch:
+        if batch is None:
+            return None
+        begun = time.perf_counter()
+        forward(batch)
+        return time.perf_counter() - begun
+
+
+@contextmanager
+def _new_sequences(
+    kv_cache: KVCache, lengths: Sequence[int]
+) -> Generator[ForwardBatch | None, None, None]:
+    """Of so many rows each, with the logits of the last ones; None: there is no room."""
+    sequences = [kv_cache.open([0]) for _ in lengths]
+    rooms = zip(sequences, lengths, strict=True)
+    try:
+        if not all(cached.reserve(num_rows) for cached, num_rows in rooms):
+            yield None
+            return
+        rows = tuple(
+            SequenceRows(
+                block_table=cached.block_table,
+                start=0,
+                num_tokens=num_rows,
+                num_logits=min(num_rows, WIDTHS[-1]),
+            )
+            for cached, num_rows in zip(sequences, lengths, strict=True)
         )
-        for cached in sequences
-    )
-    batch = ForwardBatch(input_ids=torch.zeros(num_rows, dtype=torch.int64), sequences=rows)
-    begun = time.perf_counter()
-    forward(batch)
-    seconds = time.perf_counter() - begun
-    for cached in sequences:
-        cached.close()
-    return seconds
+        token_ids = torch.zeros(sum(lengths), dtype=torch.int64)
+        yield ForwardBatch(input_ids=token_ids, sequences=rows)
+    finally:
+        for cached in sequences:
+            cached.close()

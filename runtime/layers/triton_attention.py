@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import torch
@@ -239,9 +239,13 @@ def decode_splits(
 
 
 def prompt_parts(batch: DeviceBatch) -> list[PromptPart]:
-    """All sequences of a pass; waits for the device."""
-    numbers: list[int] = torch.cat((batch.cu_seqlens_q, batch.seq_lens)).tolist()
-    bounds, seq_lens = numbers[: len(batch.cu_seqlens_q)], numbers[len(batch.cu_seqlens_q) :]
+    """All sequences of a pass; waits for the device where the host does not know them."""
+    if batch.sequences is None:
+        numbers: list[int] = torch.cat((batch.cu_seqlens_q, batch.seq_lens)).tolist()
+        bounds, seq_lens = numbers[: len(batch.cu_seqlens_q)], numbers[len(batch.cu_seqlens_q) :]
+    else:
+        bounds = [0, *accumulate(rows.num_tokens for rows in batch.sequences)]
+        seq_lens = [rows.start + rows.num_tokens for rows in batch.sequences]
     return [
         PromptPart(rows=slice(*rows), block_table=block_table, seq_len=seq_len)
         for rows, block_table, seq_len in zip(

@@ -173,5 +173,49 @@ def test_warming_up_says_what_takes_long(path: Path) -> None:
     lines: list[str] = []
     engine.warm_up(lines.append)
     assert lines[0].startswith("capturing graphs 1/")
-    assert len(lines) == int(lines[0].rpartition("/")[2])
+    assert len(lines) == int(lines[0].rpartition("/")[2]) + 1
+    assert lines[-1] == "preparing prompts' kernels"
     assert engine.gauges.num_used_blocks == engine.gauges.num_cached_blocks == 0
+
+
+def test_a_pool_of_one_block_can_be_warmed_up(path: Path) -> None:
+    options = EngineOptions(
+        max_model_len=BLOCK_SIZE,
+        max_num_seqs=32,
+        prefill_chunk=BLOCK_SIZE,
+        prefill_chunk_beside_decodes=BLOCK_SIZE,
+    )
+    for device_batches in (False, True):
+        engine = small_engine(path, options=options, num_blocks=1, device_batches=device_batches)
+        engine.warm_up()
+        assert len(reply(engine, [1, 2], SamplingParams(temperature=0.0, max_tokens=5))) == 5
+
+
+@pytest.mark.gpu
+def test_a_step_that_decodes_waits_once(tmp_path: Path) -> None:
+    """On the GPU, with masks and filters: the host waits for the tokens and for nothing else."""
+    path = write_noise_checkpoint(tmp_path / "noise.gguf")
+    tokenizer = load_tokenizer(path)
+    spec = ToolCalls(tools=[TOOL], choice="required", parallel=False)
+    grammar = GrammarCompiler(tokenizer, tokenizer.vocab_size).compile(spec)
+    model = load_model(open_checkpoint(path), device="cuda", quant="none")
+    storage = model.new_storage(num_blocks=40)
+    kv_cache = KVCache(40, storage.block_size, storage.copy_block)
+    options = EngineOptions(max_model_len=512, max_num_seqs=4)
+    engine = Engine(model, storage=storage, kv_cache=kv_cache, eos_ids=set(), options=options)
+    engine.warm_up()
+    for seed, temperature in enumerate((0.0, 0.7, 1.0)):
+        params = SamplingParams(temperature=temperature, top_p=0.95, seed=seed, max_tokens=60)
+        guide = grammar if seed == 1 else None
+        engine.add(EngineRequest(prompt_ids=prompt(20, seed=seed), params=params, grammar=guide))
+    for _ in range(5):
+        engine.step()
+    assert all(sequence.is_decoding for sequence in engine.unfinished)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        for _ in range(10):
+            with pytest.warns(UserWarning, match="synchronizing") as caught:
+                engine.step()
+            assert len(caught) == 1
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
