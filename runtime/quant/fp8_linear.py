@@ -19,7 +19,7 @@ from rnj_agent.runtime.config import Activation
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.quant.fp8 import FP8_DTYPE, Fp8Weight
 from rnj_agent.runtime.quant.fp8_kernels import FP8_CAPABILITY, Fp8Kernels, fp8_kernels
-from rnj_agent.runtime.quant.fp8_plan import Fp8Plan, default_plan
+from rnj_agent.runtime.quant.fp8_plan import Fp8Plan, card_of, default_plan
 
 
 class Fp8Linear:
@@ -49,17 +49,15 @@ class Fp8Linear:
         assert weight.is_contiguous()
         assert weight_scale.dtype == torch.float32
         assert weight_scale.shape == weight.shape[:1]
-        capability, num_processors = _card(weight.device)
+        card = card_of(weight.device)
         if quantize_activations is None:
-            quantize_activations = capability >= FP8_CAPABILITY
+            quantize_activations = card.capability >= FP8_CAPABILITY
         self.weight = weight
         self.weight_scale = weight_scale.contiguous()
         self.bias = bias
         self.quantize_activations = quantize_activations
         self.kernels = kernels or fp8_kernels(weight.device)
-        self.plan: Fp8Plan = default_plan(
-            *weight.shape, capability=capability, num_processors=num_processors
-        )
+        self.plan: Fp8Plan = default_plan(weight.shape[0], weight.shape[1], card)
 
     def __call__(self, x: Tensor) -> Tensor:
         """bfloat16 [T, K] to the same [T, N]."""
@@ -85,11 +83,3 @@ class Fp8Linear:
     @property
     def _rows(self) -> Fp8Weight:
         return Fp8Weight(self.weight, self.weight_scale)
-
-
-def _card(device: torch.device) -> tuple[tuple[int, int], int]:
-    """Compute capability and multiprocessors; of what is no card, those of the smallest FP8 one."""
-    if device.type != "cuda":
-        return FP8_CAPABILITY, 1
-    properties = torch.cuda.get_device_properties(device)
-    return (properties.major, properties.minor), properties.multi_processor_count

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
 
 MAX_SKINNY_ROWS = 32
 """Rows up to which a product is bound by reading its weight."""
@@ -66,24 +69,51 @@ class Fp8Plan:
         return self.narrow if num_rows <= NARROW_ROWS else self.wide
 
 
-def default_plan(
-    out_features: int, in_features: int, *, capability: tuple[int, int], num_processors: int
-) -> Fp8Plan:
+class Card(NamedTuple):
+    """What plans depend on."""
+
+    capability: tuple[int, int]
+    """Compute capability, as (9, 0)."""
+    num_processors: int
+
+
+SMALLEST_FP8_CARD = Card((8, 9), 24)
+"""Stands for a device that is no card, where plans only have to be valid."""
+
+
+def card_of(device: torch.device) -> Card:
+    if device.type != "cuda":
+        return SMALLEST_FP8_CARD
+    properties = torch.cuda.get_device_properties(device)
+    return Card((properties.major, properties.minor), properties.multi_processor_count)
+
+
+def default_config(
+    out_features: int, in_features: int, card: Card, *, element_bytes: int = 1
+) -> SkinnyConfig:
     """Two programs or more for each multiprocessor, if their parts stay long enough.
 
     Args:
         out_features: N.
         in_features: K.
-        capability: of the card, as (9, 0).
-        num_processors: its multiprocessors.
+        card: where.
+        element_bytes: of the weight; tiles are as many bytes in each format.
     """
-    config = SkinnyConfig(split_k=1, weight_first=capability >= (9, 0))
+    config = SkinnyConfig(
+        split_k=1, block_k=256 // element_bytes, weight_first=card.capability >= (9, 0)
+    )
     num_tiles = -(-out_features // config.block_n)
     while (
-        num_tiles * config.split_k < 2 * num_processors
+        num_tiles * config.split_k < 2 * card.num_processors
         and in_features >= 2 * config.split_k * MIN_PART
     ):
         config = replace(config, split_k=2 * config.split_k)
+    return config
+
+
+def default_plan(out_features: int, in_features: int, card: Card) -> Fp8Plan:
+    """See ``default_config``."""
+    config = default_config(out_features, in_features, card)
     return Fp8Plan(narrow=config, wide=config)
 
 

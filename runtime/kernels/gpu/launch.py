@@ -19,6 +19,7 @@ import torch
 import triton
 import triton.language as tl
 from triton import knobs
+from triton.errors import TritonError
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 INTERPRETED = bool(knobs.runtime.interpret)
@@ -35,11 +36,17 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: object, **options: ob
         arguments: tensors and numbers, in the kernel's order.
         options: its ``constexpr`` parameters, and ``num_warps`` and ``num_stages``. A parameter
             ``overlap`` also says how to launch.
+
+    Raises:
+        RuntimeError: it does not compile, or needs more than the card has.
     """
     if not all(grid):
         return
     with np.errstate(all="ignore"):  # in the interpreter: a GPU does not warn of infinities
-        kernel[grid](*arguments, launch_pdl=bool(options.get("overlap")), **options)
+        try:
+            kernel[grid](*arguments, launch_pdl=bool(options.get("overlap")), **options)
+        except TritonError as exc:
+            raise RuntimeError(f"{kernel.fn.__name__} does not run on this card: {exc}") from exc
 
 
 def runs_on(tensor: torch.Tensor) -> bool:

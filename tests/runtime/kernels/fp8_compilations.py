@@ -8,7 +8,7 @@ from rnj_agent.runtime.kernels.gpu.fused_norms import add_norm_quantize_kernel
 from rnj_agent.runtime.kernels.gpu.gated_activation import gate_quantize_kernel
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import quantize_tokens_kernel, row_warps
 from rnj_agent.runtime.kernels.gpu.skinny_gemm import LINE_BYTES, skinny_kernel
-from rnj_agent.runtime.quant.fp8_plan import SkinnyConfig, default_plan
+from rnj_agent.runtime.quant.fp8_plan import Card, default_config
 from tests.runtime.kernels.compiled_kernels import Compilation
 
 HOPPER = 90
@@ -64,9 +64,9 @@ def skinny(
     block_m: int = 16,
     overlap: bool = False,
 ) -> Compilation:
-    config: SkinnyConfig = default_plan(
-        HIDDEN, HIDDEN, capability=(capability // 10, capability % 10), num_processors=132
-    ).narrow
+    element_bytes = 2 if weight == "*bf16" else 1
+    card = Card((capability // 10, capability % 10), 132)
+    config = default_config(HIDDEN, HIDDEN, card, element_bytes=element_bytes)
     return Compilation(
         kernel=skinny_kernel,
         types={
@@ -80,7 +80,7 @@ def skinny(
         constants={
             "block_m": block_m,
             "block_n": config.block_n,
-            "block_k": config.block_k // 2 if weight == "*bf16" else config.block_k,
+            "block_k": config.block_k,
             "split_k": config.split_k,
             "weight_first": config.weight_first,
             "even_k": True,
@@ -88,7 +88,7 @@ def skinny(
             "scaled_weight": weight != "*bf16",
             "has_bias": False,
             "prefetch_k": config.block_k * config.num_stages,
-            "line": LINE_BYTES // (2 if weight == "*bf16" else 1),
+            "line": LINE_BYTES // element_bytes,
             "overlap": overlap,
         },
         capability=capability,
