@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rnj_agent.runtime.quantize.fp8_dynamic import fp8_dynamic_config
 from rnj_agent.runtime.quantize.shard_plan import ShardPlan
-from rnj_agent.runtime.quantize.source import Source
+from rnj_agent.runtime.quantize.source import DTYPES, Source
 from rnj_agent.runtime.weights.safetensors import INDEX
 
 COPIED = (
@@ -30,7 +30,6 @@ COPIED = (
     "NOTICE*",
 )
 EMBEDDING = "model.embed_tokens.weight"
-DTYPE_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def write_companions(source: Source, plans: Sequence[ShardPlan], folder: Path) -> None:
@@ -68,7 +67,8 @@ def _config(source: Source) -> dict[str, object]:
 def _dtype_of_embedding(source: Source) -> str:
     tensors = [tensor for shard in source.shards.values() for tensor in shard]
     named = [tensor for tensor in tensors if tensor.name == EMBEDDING]
-    return DTYPE_NAMES[(named or tensors)[0].dtype]
+    dtype = DTYPES[(named or tensors)[0].dtype]
+    return str(dtype).removeprefix("torch.")
 
 
 def _index(plans: Sequence[ShardPlan]) -> dict[str, object]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +18,9 @@ from rnj_agent.runtime.quantize.fp8_dynamic import linear_shapes
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from rnj_agent.runtime.weights.safetensors import INDEX, SINGLE
 
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+)
 DECODER = "model.layers."
 
 
@@ -37,9 +41,9 @@ class SourceTensor:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     folder: Path
-    config: dict[str, Any]
+    config: Mapping[str, Any]
     """config.json as it is."""
-    shards: dict[Path, tuple[SourceTensor, ...]]
+    shards: Mapping[Path, tuple[SourceTensor, ...]]
     """By file; tensors in the order of the file."""
     has_index: bool
     fingerprint: str
@@ -145,7 +149,7 @@ def _read_shard(file: Path, config: ModelConfig) -> tuple[SourceTensor, ...]:
 
 
 def _check_linears(
-    folder: Path, shards: dict[Path, tuple[SourceTensor, ...]], config: ModelConfig
+    folder: Path, shards: Mapping[Path, tuple[SourceTensor, ...]], config: ModelConfig
 ) -> None:
     """All that the config speaks of, in its shapes; and no other matrix in the decoder layers."""
     shapes = {tensor.name: tensor.shape for tensors in shards.values() for tensor in tensors}
