@@ -214,7 +214,10 @@ def graph_shapes(
             num_rows=size * width,
             num_logits=size * width,
             num_blocks=-(-num_blocks // ALIGNMENT) * ALIGNMENT,
-            max_query_len=min(max(widths), (width - 1) * size + 1),
+            # what one sequence may have when all others have a row; few, as each is compiled
+            max_query_len=next(
+                (longest for longest in widths if longest > (width - 1) * size), max(widths)
+            ),
             max_seq_len=max_seq_len,
         )
         for size in sizes
