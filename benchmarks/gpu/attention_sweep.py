@@ -62,7 +62,7 @@ CASES = (
     Case(num_seqs=1, context=30000, num_rows=8),
     Case(num_seqs=32, context=8192, kv_dtype="fp8"),
 )
-TINY_CASES = (Case(num_seqs=2, context=150),)
+TINY_CASES = (Case(num_seqs=2, context=70),)
 PART_LENS = (128, 256, 512, 1024)
 
 

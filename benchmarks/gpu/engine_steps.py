@@ -18,6 +18,14 @@ from rnj_agent.runtime.bench.synthetic.subject import SubjectOptions
 from rnj_agent.runtime.bench.this_machine import versions
 from rnj_agent.runtime.models.loading import Quant
 
+DRY_PLAN = replace(
+    TINY,
+    edit_prompt_tokens=256,
+    num_edit_tokens=48,
+    num_decode_tokens=4,
+    num_rival_tokens=8,
+    num_runs=1,
+)
 KV_MEMORY_GIB = 80.0
 """Room for 650,000 tokens in bf16: filling all of a card with zeros takes its time, too."""
 
@@ -62,7 +70,7 @@ def speculation(recorder: StepRecorder, place: Workplace) -> None:
 
 
 def full_plan(place: Workplace) -> SyntheticPlan:
-    return TINY if place.dry_run else SyntheticPlan()
+    return DRY_PLAN if place.dry_run else SyntheticPlan()
 
 
 def options(place: Workplace, quant: Quant, plan: SyntheticPlan) -> BenchOptions:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from rnj_agent.runtime.bench.synthetic.clock import median_s
+from rnj_agent.runtime.bench.synthetic.clock import median_s, run_s
 
 CACHE_MULTIPLE = 8
 L2_BYTES = 60 * 2**20
@@ -21,7 +21,7 @@ def num_copies(size_bytes: int, *, dry_run: bool) -> int:
 def seconds_each(calls: Sequence[Callable[[], object]], device: torch.device) -> float:
     """Of one call, when they follow each other without Python in between."""
     if device.type != "cuda":
-        return median_s(lambda: [call() for call in calls], device, num_runs=2) / len(calls)
+        return run_s(lambda: [call() for call in calls], device) / len(calls)
     stream = torch.cuda.Stream(device)
     with torch.cuda.stream(stream):
         for call in calls[:1]:  # compiled before it is recorded

@@ -43,8 +43,8 @@ TINY = SyntheticPlan(
     decode_contexts=(64, 256),
     batch_sizes=(1, 4),
     num_decode_tokens=8,
-    edit_prompt_tokens=512,
-    num_edit_tokens=128,
+    edit_prompt_tokens=384,
+    num_edit_tokens=96,
     num_rival_tokens=16,
     num_runs=2,
 )
