@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rnj_agent.agent.errors import RnjError
-from rnj_agent.agent.live.session import LiveSession
 from rnj_agent.agent.modes import MODES, Mode
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from rnj_agent.agent.live.session import LiveSession
 
 
 class RefusedError(Exception):

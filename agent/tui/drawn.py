@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rnj_agent.agent.tui.blocks import Block, ReplyBlock
 from rnj_agent.agent.tui.draw.block import draw_block, estimate_height
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
-from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 from rnj_agent.agent.tui.layout import Layout
+
+if TYPE_CHECKING:
+    from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 
 _MAX_LINES: Final = 6_000
 """Kept drawn; beyond it the blocks that were not looked at for longest are forgotten."""
@@ -80,6 +82,8 @@ class DrawnBlocks:
     def _growing_for(self, index: int, block: Block) -> GrowingMarkdown | None:
         if not isinstance(block, ReplyBlock) or block.done:
             return None
+        from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
+
         if self._growing is None or self._growing[0] != index:
             self._growing = (index, GrowingMarkdown(self._canvas))
         return self._growing[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from rich.style import Style
 from rich.text import Text
@@ -26,8 +26,10 @@ from rnj_agent.agent.tui.blocks import (
 from rnj_agent.agent.tui.draw.call import BAR, draw_call, draw_command, draw_verification
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import draw_diff, files_of_patch
-from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 from rnj_agent.agent.wording import counted, describe_end, printable
+
+if TYPE_CHECKING:
+    from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 
 _FOLDED_LINES: Final = 3
 """Of the model's reasoning and of what it was told."""
@@ -57,8 +59,7 @@ def draw_block(
         case VerificationBlock():
             return draw_verification(block, canvas, is_open=is_open)
         case ReplyBlock():
-            markdown = growing or GrowingMarkdown(canvas)
-            return markdown.draw(block.text.partition(_CALL_MARK)[0])
+            return _draw_reply(block, canvas, growing)
         case UserBlock():
             most = None if is_open else _FOLDED_USER_LINES
             return _draw_words(block.text, palette.user, canvas, most)
@@ -70,6 +71,12 @@ def draw_block(
             return canvas.lines(_line(block, canvas))
         case _:
             assert_never(block)
+
+
+def _draw_reply(block: ReplyBlock, canvas: Canvas, growing: GrowingMarkdown | None) -> list[Line]:
+    from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown  # not needed for an empty screen
+
+    return (growing or GrowingMarkdown(canvas)).draw(block.text.partition(_CALL_MARK)[0])
 
 
 def can_open(block: Block) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rich.style import Style
-from rich.syntax import Syntax
 from rich.text import Text
 
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
@@ -127,6 +126,8 @@ def _highlighted(diff: FileDiff, canvas: Canvas) -> list[Text]:
     shown = [printable(line.text).expandtabs(4) for line in diff.lines]
     if len(shown) > _MAX_HIGHLIGHTED or not canvas.palette.has_colour:
         return [Text(line, style=canvas.palette.text) for line in shown]
+    from rich.syntax import Syntax  # with all of Pygments
+
     lexer = Syntax.guess_lexer(diff.path)
     syntax = Syntax("", lexer, theme=canvas.palette.code_theme)
     lines = syntax.highlight("\n".join(shown)).split("\n", allow_blank=True)

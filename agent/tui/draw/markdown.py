@@ -11,8 +11,9 @@ from typing import Final
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
+from rich.padding import Padding
 from rich.style import Style
-from rich.syntax import ANSISyntaxTheme, Syntax
+from rich.syntax import Syntax
 from rich.text import Text
 
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line, blank
@@ -26,9 +27,6 @@ _MAX_CHARS: Final = 200_000
 _PARSER: Final = MarkdownIt().enable("strikethrough").enable("table")
 
 
-_NO_COLOURS: Final = ANSISyntaxTheme({})
-
-
 class _LeftHeading(Heading):
     LEVEL_ALIGN = {f"h{level}": "left" for level in range(1, 7)}  # noqa: RUF012 - rich's own form
 
@@ -38,10 +36,14 @@ class _Code(CodeBlock):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         theme, _, background = self.theme.partition("/")
+        code = str(self.text).rstrip()
+        if not theme:
+            yield Padding(Text(code), (0, 1))
+            return
         yield Syntax(
-            str(self.text).rstrip(),
+            code,
             self.lexer_name,
-            theme=theme or _NO_COLOURS,
+            theme=theme,
             background_color=background,
             word_wrap=True,
             padding=(0, 1),

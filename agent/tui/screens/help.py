@@ -39,7 +39,7 @@ def help_text(palette: Palette) -> Text:
         text.append(f"{title}\n", palette.heading)
         for key in KEYS:
             if key.place == place:
-                text.append(f"  {shown_keys(key.shown or key.keys):<26}", palette.accent)
+                text.append(f"  {shown_keys(key.shown or key.keys):<34}", palette.accent)
                 text.append(f"{key.help}\n", palette.text)
         text.append("\n")
     text.append("Commands\n", palette.heading)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events, on
 from textual.geometry import Size
 from textual.message import Message
@@ -160,14 +161,19 @@ class Transcript(ScrollView):
         line = self._view.top + y
         layout = self._drawn.layout
         if line >= layout.num_lines:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base_style)
         index = layout.block_at(line)
         lines = self._drawn.lines(index) if self._drawn.is_drawn(index) else []
         row = line - layout.top(index)
         segments = lines[row] if row < len(lines) else []
         strip = Strip([self._gutter(index, is_gap=row >= len(lines) - 1), *segments])
-        strip = strip.apply_style(self.rich_style).crop_extend(0, width, self.rich_style)
+        strip = strip.apply_style(self._base_style).crop_extend(0, width, self._base_style)
         return self._with_selection(strip, line).apply_offsets(0, line)
+
+    @property
+    def _base_style(self) -> Style:
+        """What lines are drawn upon; without colours that is the terminal itself."""
+        return self.rich_style if self._palette.has_colour else Style.null()
 
     def _gutter(self, index: int, *, is_gap: bool) -> Segment:
         is_user = isinstance(self._conversation.blocks[index], UserBlock)
