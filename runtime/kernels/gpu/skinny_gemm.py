@@ -64,7 +64,7 @@ class Weight(NamedTuple):
     bias: Tensor | None
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_rows"])
 def skinny_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
     x: tl.tensor,
     x_scales: tl.tensor,

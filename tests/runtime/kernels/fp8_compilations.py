@@ -27,6 +27,7 @@ def compilations() -> Iterator[Compilation]:
         for x_format, x in (("fp8", "*fp8e4nv"), ("quantize", "*bf16")):
             yield skinny(HOPPER, x_format, x, "*fp8e4nv", block_m=block_m, overlap=True)
     yield skinny(HOPPER, "bits16", "*bf16", "*bf16", overlap=True)
+    yield skinny(HOPPER, "bits16", "*bf16", "*u8")
 
 
 def row_kernels(capability: int, *, overlap: bool) -> Iterator[Compilation]:
