@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.layers.linear import DenseLinear, Linear
+from rnj_agent.runtime.layers.skinny_linear import SkinnyLinear
 from rnj_agent.runtime.models.causal_lm import CausalLM
 from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
 from rnj_agent.runtime.quant.fp8 import Fp8Weight
@@ -57,7 +58,7 @@ def load_model(
         checkpoint,
         dtype=dtype,
         device=device,
-        make_linear=partial(_int8_linear, WideningBuffer()) if quant == "int8" else DenseLinear,
+        make_linear=_make_linear(quant, device),
         fp8=_fp8_layers(checkpoint, device, quantize_activations) if quant == "fp8" else None,
         progress=progress,
     )
@@ -119,6 +120,13 @@ def held_in_fp8(checkpoint: Checkpoint) -> frozenset[str]:
     if not stored:
         return frozenset(name for name in checkpoint.shapes if name.endswith(PROJECTION))
     return frozenset(name for name in stored if name.endswith((PROJECTION, HEAD)))
+
+
+def _make_linear(quant: Quant, device: str) -> Callable[[Tensor, Tensor | None], Linear]:
+    """Of weights that are not FP8."""
+    if quant == "int8":
+        return partial(_int8_linear, WideningBuffer())
+    return DenseLinear if device.startswith("cpu") else SkinnyLinear
 
 
 def _int8_linear(buffer: WideningBuffer, weight: Tensor, bias: Tensor | None) -> Linear:
