@@ -15,6 +15,8 @@ MAX_SKINNY_ROWS = 32
 """Rows up to which a product is bound by reading its weight."""
 NARROW_ROWS = 16
 """Rows of the smallest tile that tensor cores take."""
+RESERVED_BYTES = 1 << 10
+"""Shared memory of a program that is not its own (CUDA's programming guide, compute capability)."""
 MIN_PART = 1024
 """Columns of a program's part, below which starting it costs more than it reads."""
 
@@ -75,9 +77,11 @@ class Card(NamedTuple):
     capability: tuple[int, int]
     """Compute capability, as (9, 0)."""
     num_processors: int
+    shared_bytes: int
+    """Shared memory of a multiprocessor."""
 
 
-SMALLEST_FP8_CARD = Card((8, 9), 24)
+SMALLEST_FP8_CARD = Card((8, 9), 24, 100 << 10)
 """Stands for a device that is no card, where plans only have to be valid."""
 
 
@@ -85,13 +89,17 @@ def card_of(device: torch.device) -> Card:
     if device.type != "cuda":
         return SMALLEST_FP8_CARD
     properties = torch.cuda.get_device_properties(device)
-    return Card((properties.major, properties.minor), properties.multi_processor_count)
+    return Card(
+        (properties.major, properties.minor),
+        properties.multi_processor_count,
+        properties.shared_memory_per_multiprocessor,
+    )
 
 
 def default_config(
     out_features: int, in_features: int, card: Card, *, element_bytes: int = 1
 ) -> SkinnyConfig:
-    """Two programs or more for each multiprocessor, if their parts stay long enough.
+    """As few parts as leave the fewest processors idle while the last programs run.
 
     Args:
         out_features: N.
@@ -102,13 +110,19 @@ def default_config(
     config = SkinnyConfig(
         split_k=1, block_k=256 // element_bytes, weight_first=card.capability >= (9, 0)
     )
+    program_bytes = config.num_stages * (config.block_n + NARROW_ROWS) * 256 + RESERVED_BYTES
+    at_once = card.num_processors * max(1, card.shared_bytes // program_bytes)
     num_tiles = -(-out_features // config.block_n)
-    while (
-        num_tiles * config.split_k < 2 * card.num_processors
-        and in_features >= 2 * config.split_k * MIN_PART
-    ):
-        config = replace(config, split_k=2 * config.split_k)
-    return config
+
+    def share_of_rounds(split_k: int) -> float:
+        """That have work, of the rounds in which the card takes programs: to a tenth."""
+        num_programs = num_tiles * split_k
+        return round(num_programs / (-(-num_programs // at_once) * at_once), 1)
+
+    splits = [1]
+    while num_tiles * splits[-1] < at_once and in_features >= 2 * splits[-1] * MIN_PART:
+        splits.append(2 * splits[-1])
+    return replace(config, split_k=max(splits, key=share_of_rounds))
 
 
 def default_plan(out_features: int, in_features: int, card: Card) -> Fp8Plan:

@@ -43,8 +43,8 @@ from tests.runtime.model_checkpoints import (
     write_safetensors,
 )
 
-H200 = Card((9, 0), 132)
-RNJ_1_SHAPES = {"qkv": (6144, 4096), "o": (4096, 4096), "gate_up": (32768, 4096)}
+H200 = Card((9, 0), 132, 228 << 10)
+RNJ_1_SHAPES = ((6144, 4096), (4096, 4096), (32768, 4096), (4096, 16384))
 
 
 def random_weight(num_features: int, num_columns: int) -> Fp8Weight:
@@ -136,13 +136,20 @@ def test_a_model_of_such_layers_is_the_emulated_one(config: Config, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "card", [H200, Card((8, 9), 128), Card((8, 0), 108), Card((12, 0), 170)], ids=str
+    "card",
+    [
+        H200,
+        Card((8, 9), 128, 100 << 10),
+        Card((8, 0), 108, 164 << 10),
+        Card((12, 0), 170, 100 << 10),
+    ],
+    ids=str,
 )
 def test_default_plans_fill_the_card_and_keep_parts_long(card: Card) -> None:
-    for num_features, num_columns in RNJ_1_SHAPES.values():
+    for num_features, num_columns in RNJ_1_SHAPES:
         config = default_plan(num_features, num_columns, card).narrow
         num_programs = -(-num_features // config.block_n) * config.split_k
-        assert num_programs >= card.num_processors
+        assert num_programs >= card.num_processors * 3 / 4
         assert num_columns / config.split_k >= 1024
         assert config.weight_first == (card.capability >= (9, 0))
 

@@ -9,7 +9,7 @@ from rnj_agent.runtime.kernels.gpu.gated_activation import gate_quantize_kernel
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import quantize_tokens_kernel, row_warps
 from rnj_agent.runtime.kernels.gpu.skinny_gemm import LINE_BYTES, skinny_kernel
 from rnj_agent.runtime.quant.fp8_plan import Card, default_config
-from tests.runtime.kernels.compiled_kernels import Compilation
+from tests.runtime.kernels.compiled_kernels import SHARED_MEMORY_BYTES, Compilation
 
 HOPPER = 90
 HIDDEN, INTERMEDIATE = 4096, 16384
@@ -66,7 +66,7 @@ def skinny(
     overlap: bool = False,
 ) -> Compilation:
     element_bytes = 2 if weight == "*bf16" else 1
-    card = Card((capability // 10, capability % 10), 132)
+    card = Card((capability // 10, capability % 10), 132, SHARED_MEMORY_BYTES[capability])
     config = default_config(HIDDEN, HIDDEN, card, element_bytes=element_bytes)
     return Compilation(
         kernel=skinny_kernel,
