@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -49,7 +50,8 @@ class RnjApp(App[None]):
         events: AsyncIterator[Event] | None = None,
         theme: str = "",
     ) -> None:
-        super().__init__()
+        # Textual greys colours out that are unwanted, unless they are the terminal's own.
+        super().__init__(ansi_color="NO_COLOR" in os.environ or None)
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme or (PLAIN.name if self.no_color else DARK.name)

@@ -32,7 +32,7 @@ class DrawnBlocks:
         self.layout = Layout()
         self.opened: set[int] = set()
         self._canvas = canvas
-        self._blocks: Sequence[Block] = ()
+        self._blocks: list[Block] = []
         self._drawn: OrderedDict[int, _Drawn] = OrderedDict()
         self._num_lines = 0
         self._growing: tuple[int, GrowingMarkdown] | None = None
@@ -45,9 +45,13 @@ class DrawnBlocks:
             self._estimate_from(0)
 
     def set_blocks(self, blocks: Sequence[Block], first_changed: int) -> None:
-        """Look at these blocks; those before ``first_changed`` are the same as before."""
-        self._blocks = blocks
-        self._estimate_from(min(first_changed, len(self.layout), len(blocks)))
+        """Look at these blocks as they are now; before ``first_changed`` they are as they were."""
+        start = min(first_changed, len(self._blocks), len(blocks))
+        self._blocks[start:] = blocks[start:]
+        self._estimate_from(start)
+
+    def block(self, index: int) -> Block:
+        return self._blocks[index]
 
     def toggle(self, index: int) -> None:
         """Open a folded block, or fold an open one."""

@@ -54,13 +54,14 @@ class Transcript(ScrollView):
 
     @property
     def cursor_block(self) -> Block | None:
-        return None if self.cursor is None else self._conversation.blocks[self.cursor]
+        return None if self.cursor is None else self._drawn.block(self.cursor)
 
     def show(self, conversation: Conversation) -> None:
         """Show another session, from its end."""
         self._conversation = conversation
         self._drawn.opened.clear()
         self.cursor = None
+        conversation.take_changes()
         self._drawn.set_blocks(conversation.blocks, 0)
         self.go_to_end()
 
@@ -68,6 +69,8 @@ class Transcript(ScrollView):
         """Draw what has changed since the last time; called once a frame at most."""
         blocks = self._conversation.blocks
         self._drawn.set_blocks(blocks, self._conversation.take_changes())
+        if self.cursor is not None and self.cursor >= len(blocks):  # undone
+            self.cursor = None
         self._view.settle()
         self._place()
 
@@ -77,7 +80,7 @@ class Transcript(ScrollView):
 
     def toggle(self, index: int) -> None:
         """Open or fold a block, which stays in view."""
-        if can_open(self._conversation.blocks[index]):
+        if can_open(self._drawn.block(index)):
             self._view.toggle(index)
             self._place()
 
@@ -90,7 +93,7 @@ class Transcript(ScrollView):
 
     def move_cursor(self, step: int) -> None:
         """Mark the next (1) or the previous (-1) block that can be opened."""
-        blocks = self._conversation.blocks
+        blocks = [self._drawn.block(number) for number in range(len(self._drawn.layout))]
         start = self.cursor if self.cursor is not None else len(blocks) if step < 0 else -1
         index = start + step
         while 0 <= index < len(blocks) and not can_open(blocks[index]):
@@ -106,7 +109,7 @@ class Transcript(ScrollView):
 
     def toggle_marked(self) -> None:
         """Open or fold the marked block; where none is, the last that is no words of the person."""
-        blocks = self._conversation.blocks
+        blocks = [self._drawn.block(number) for number in range(len(self._drawn.layout))]
         found = (number for number in reversed(range(len(blocks))) if can_open(blocks[number]))
         last = next((n for n in found if not isinstance(blocks[n], UserBlock)), None)
         if (index := last if self.cursor is None else self.cursor) is not None:
@@ -176,7 +179,7 @@ class Transcript(ScrollView):
         return self.rich_style if self._palette.has_colour else Style.null()
 
     def _gutter(self, index: int, *, is_gap: bool) -> Segment:
-        is_user = isinstance(self._conversation.blocks[index], UserBlock)
+        is_user = isinstance(self._drawn.block(index), UserBlock)
         if is_gap or not (is_user or index == self.cursor):
             return Segment(_GUTTER)
         style = self._palette.warning if index == self.cursor else self._palette.accent
