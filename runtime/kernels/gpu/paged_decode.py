@@ -11,7 +11,8 @@ A part is ``part_len`` positions, from a multiple of ``part_len`` on. Where a ro
 end, and so every rounding, depends on its position and on ``part_len`` alone: not on how many rows
 are verified with it, where blocks lie, what else is in the pass, or the number of splits.
 
-Everything that differs from pass to pass is read on the device, so CUDA graphs may hold both.
+Everything that differs from pass to pass is read on the device, so CUDA graphs may hold both; and
+no bound of a pass is a constant of a kernel, so that none is compiled anew within a reply.
 
 Covered: windows, soft-caps, 8-bit caches, head sizes that are no powers of 2, groups of any size.
 Not covered: sequences of more than ``max_rows`` rows: they are left alone, their output unwritten.
@@ -76,7 +77,7 @@ class Parts:
     """float32 [parts, B, rows of a sequence, H], to base 2."""
 
 
-@triton.jit(do_not_specialize=["num_slots", "table_stride", "part_rows"])
+@triton.jit(do_not_specialize=["num_slots", "table_stride", "part_rows", "max_rows", "num_tiles"])
 def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
     queries: tl.tensor,
     keys: tl.tensor,
@@ -94,17 +95,16 @@ def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are i
     num_slots: tl.tensor,
     table_stride: tl.tensor,
     part_rows: tl.tensor,
+    max_rows: tl.tensor,
+    num_tiles: tl.tensor,
     num_heads: tl.constexpr,
     group: tl.constexpr,
     head_dim: tl.constexpr,
     padded_dim: tl.constexpr,
     block_size: tl.constexpr,
     window: tl.constexpr | None,
-    max_rows: tl.constexpr,
-    num_tiles: tl.constexpr,
     pairs: tl.constexpr,
     part_len: tl.constexpr,
-    num_splits: tl.constexpr,
     tile_keys: tl.constexpr,
     dtype: tl.constexpr,
     overlap: tl.constexpr,
@@ -138,7 +138,8 @@ def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are i
     if window is not None:
         first_key = tl.maximum(seq_len - num_rows + first_pair // group - window + 1, 0)
     first_part = first_key // part_len + tl.program_id(2)
-    for part in range(bound(first_part), bound(tl.cdiv(end_key, part_len)), num_splits):
+    end_part = tl.cdiv(end_key, part_len)
+    for part in range(bound(first_part), bound(end_part), bound(tl.num_programs(2))):
         largest = tl.full([pairs], float("-inf"), tl.float32)
         total = tl.zeros([pairs], tl.float32)
         output = tl.zeros([pairs, padded_dim], tl.float32)
@@ -176,7 +177,7 @@ def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are i
         tl.store(logsumexps + place, largest + tl.log2(total) - HEADROOM, mask=row < num_rows)
 
 
-@triton.jit(do_not_specialize=["part_rows"])
+@triton.jit(do_not_specialize=["part_rows", "max_rows"])
 def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
     outputs: tl.tensor,
     logsumexps: tl.tensor,
@@ -184,11 +185,11 @@ def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are it
     seq_lens: tl.tensor,
     merged: tl.tensor,
     part_rows: tl.tensor,
+    max_rows: tl.tensor,
     num_heads: tl.constexpr,
     head_dim: tl.constexpr,
     padded_dim: tl.constexpr,
     window: tl.constexpr | None,
-    max_rows: tl.constexpr,
     part_len: tl.constexpr,
     tile_parts: tl.constexpr,
     overlap: tl.constexpr,
@@ -286,7 +287,6 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
         "head_dim": shape.head_dim,
         "padded_dim": shape.padded_dim,
         "window": shape.window,
-        "max_rows": splits.max_rows,
         "part_len": splits.part_len,
         "overlap": overlap,
     }
@@ -309,11 +309,11 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
         keys.data.shape[1],
         batch.block_tables.stride(0),
         num_sequences * splits.max_rows,
+        splits.max_rows,
+        tiles,
         group=shape.group,
         block_size=shape.block_size,
-        num_tiles=tiles,
         pairs=PAIRS,
-        num_splits=splits.num_splits,
         tile_keys=shape.tile_keys,
         dtype=dot_dtype(queries, keys),
         num_warps=4,
@@ -330,6 +330,7 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
         batch.seq_lens,
         output,
         num_sequences * splits.max_rows,
+        splits.max_rows,
         tile_parts=MERGED_PARTS,
         num_warps=2,
         **common,
