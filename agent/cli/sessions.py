@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group("sessions")
 def command() -> None:
-    """List, show, resume, fork and export saved sessions."""
+    """List and show saved sessions; resume, fork and export them."""
 
 
 @command.command("list")
