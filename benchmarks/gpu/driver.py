@@ -41,6 +41,7 @@ STEPS = (
     Step(name="bf16", limit_s=100),
     Step(name="transformers", limit_s=200),
     Step(name="speculation", limit_s=90),
+    Step(name="tuned", limit_s=150),
     Step(name="load", limit_s=120),
     Step(name="sessions", limit_s=100),
     Step(name="numerics", limit_s=120),

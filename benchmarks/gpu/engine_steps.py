@@ -85,7 +85,7 @@ def subject_options(place: Workplace, quant: Quant, *, max_num_seqs: int) -> Sub
     """Of every step."""
     chosen = SubjectOptions(device=place.device, quant=quant, max_num_seqs=max_num_seqs)
     if place.dry_run:
-        return replace(chosen, prefill_chunk=512, context=2048)
+        return replace(chosen, context=2048)
     return replace(chosen, kv_memory_gib=KV_MEMORY_GIB)
 
 

@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "bf16": "engine_steps",
         "transformers": "engine_steps",
         "speculation": "engine_steps",
+        "tuned": "tuned_step",
         "load": "load_step",
         "sessions": "sessions_step",
         "numerics": "numerics_step",

@@ -34,7 +34,7 @@ CEILINGS = Ceilings(
 def options(plan: SyntheticPlan, **subject: Any) -> BenchOptions:
     return BenchOptions(
         shape="rnj-1-tiny",
-        subject=SubjectOptions(max_num_seqs=4, prefill_chunk=512, **subject),
+        subject=SubjectOptions(max_num_seqs=4, **subject),
         plan=plan,
     )
 

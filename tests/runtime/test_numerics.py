@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,17 @@ def test_a_model_that_does_not_fit_is_refused_with_numbers(
     monkeypatch.setattr(numerics_run, "available_device_bytes", nothing)
     with pytest.raises(EngineError, match=r"In bf16 synthetic-rnj-1-tiny takes 0\.0 GiB"):
         run(noise, tokens(10), options=NumericsOptions(), text="", progress=silent)
+
+
+def test_at_rnj_1s_own_width_the_error_is_that_of_fp8() -> None:
+    """One layer and few words, for the memory's sake: sums of 4,096 and 16,384 products."""
+    make = partial(SyntheticCheckpoint, "rnj-1", num_layers=1, recites=False, vocab_size=512)
+    ids = SyntheticText(make()).prompt(24, salt=0)
+    options = NumericsOptions(references=("bf16",))
+    (comparison,) = run(make, ids, options=options, text="", progress=silent).comparisons
+    (layer,) = comparison.layers
+    assert all(0.02 < error < 0.05 for error in layer.projections.values())
+    assert comparison.drift.mean_kl < 0.1
 
 
 def silent(line: str) -> None:

@@ -19,7 +19,6 @@ QUANTS: Final = ("bf16", "fp8")
 KV_DTYPES: Final = ("auto", "bf16", "fp8", "int8")
 """As in the runtime, whose import would make ``--help`` slow; a test compares them."""
 SYNTHETIC_GROUPS: Final = ("load", "prefill", "ttft", "decode", "speculation", "memory")
-CPU_PREFILL_CHUNK: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def bench_options(request: SyntheticRequest) -> BenchOptions:
     import torch
 
     from rnj_agent.runtime.bench.synthetic.bench import BenchOptions
-    from rnj_agent.runtime.bench.synthetic.subject import GPU_PREFILL_CHUNK, SubjectOptions
+    from rnj_agent.runtime.bench.synthetic.subject import SubjectOptions
 
     device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
     is_gpu = device.startswith("cuda")
@@ -81,7 +80,6 @@ def bench_options(request: SyntheticRequest) -> BenchOptions:
         quant="fp8" if quant == "fp8" else "none",
         kv_dtype=request.kv_dtype,  # pyright: ignore[reportArgumentType] - click has checked it
         max_num_seqs=max(plan.batch_sizes),
-        prefill_chunk=GPU_PREFILL_CHUNK if is_gpu else CPU_PREFILL_CHUNK,
     )
     return BenchOptions(
         shape=request.shape,

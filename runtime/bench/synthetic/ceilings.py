@@ -21,7 +21,7 @@ _GIB: Final = 2**30
 GPU_BUFFER_BYTES: Final = 8 * _GIB
 CPU_BUFFER_BYTES: Final = _GIB // 4
 GPU_SHAPES: Final = ((8192, 8192, 8192), (8192, 16384, 4096), (8192, 4096, 16384))
-CPU_SHAPES: Final = ((512, 1024, 1024),)
+CPU_SHAPES: Final = ((256, 1024, 1024),)
 """(M, N, K)."""
 MIN_FP8_CAPABILITY: Final = (8, 9)
 """Of a card whose tensor cores multiply FP8."""

@@ -49,6 +49,7 @@ class SyntheticCheckpoint:
         name: a shape of ``shapes.py``.
         num_layers: only so many; None: all.
         recites: whether the last MLP is a memory; without, logits are random.
+        vocab_size: another one than the shape's; None: that one.
     """
 
     format: Literal["gguf", "safetensors"] = "safetensors"
@@ -57,8 +58,15 @@ class SyntheticCheckpoint:
     is_quantized = False
     fp8_weights: Set[str] = frozenset()
 
-    def __init__(self, name: str, *, num_layers: int | None = None, recites: bool = True) -> None:
-        self.hf_config = hf_config(name, num_layers=num_layers)
+    def __init__(
+        self,
+        name: str,
+        *,
+        num_layers: int | None = None,
+        recites: bool = True,
+        vocab_size: int | None = None,
+    ) -> None:
+        self.hf_config = hf_config(name, num_layers=num_layers, vocab_size=vocab_size)
         self.path = Path(f"synthetic-{name}")
         self.config: ModelConfig = config_from_hf(self.hf_config, where=name)
         self.shapes: Mapping[str, tuple[int, ...]] = MappingProxyType(_shapes(self.config))

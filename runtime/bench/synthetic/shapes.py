@@ -54,12 +54,15 @@ SHAPES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 )
 
 
-def hf_config(name: str, *, num_layers: int | None = None) -> dict[str, Any]:
+def hf_config(
+    name: str, *, num_layers: int | None = None, vocab_size: int | None = None
+) -> dict[str, Any]:
     """A model's ``config.json``.
 
     Args:
         name: one of ``SHAPES``.
         num_layers: only so many; None: all.
+        vocab_size: another one, for machines that have not the memory; None: its own.
 
     Raises:
         RequestError: there is no such shape, or it has not so many layers.
@@ -87,6 +90,7 @@ def hf_config(name: str, *, num_layers: int | None = None) -> dict[str, Any]:
     }
     return config | {
         "num_hidden_layers": num_hidden_layers,
+        "vocab_size": vocab_size or config["vocab_size"],
         "layer_types": ["full_attention"] * num_hidden_layers,
         "rope_parameters": {"full_attention": yarn, "sliding_attention": dict(_ROPE)},
     }

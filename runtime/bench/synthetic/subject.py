@@ -6,7 +6,7 @@ import gc
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -20,6 +20,7 @@ from rnj_agent.runtime.errors import EngineError, RnjRuntimeError
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import kv_bytes_per_token
+from rnj_agent.runtime.loading import LoadOptions, engine_options
 from rnj_agent.runtime.memory_budget import (
     EMBEDDING,
     GIB,
@@ -37,8 +38,6 @@ from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
 MAX_CPU_WEIGHTS_BYTES: Final = 4 * 10**9
 """What a CPU is given to measure at most: 16 GB would take hours."""
-GPU_PREFILL_CHUNK: Final = 8192
-"""Rows of a prefill pass: as many as keep the tensor cores busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,8 @@ class SubjectOptions:
     """None: what is left of a GPU."""
     reserved_bytes: int = 0
     """Of the device's memory, left for others."""
-    prefill_chunk: int = GPU_PREFILL_CHUNK
+    prefill_chunk: int | None = None
+    """Prompt tokens of a pass; None: as when it is served."""
     speculation: bool = False
 
 
@@ -179,15 +179,20 @@ def build_engine(model: CausalLM, options: SubjectOptions) -> Engine:
         storage=storage,
         kv_cache=KVCache(budget.num_blocks, budget.block_size, storage.copy_block),
         eos_ids=frozenset(),
-        options=EngineOptions(
-            max_model_len=budget.max_model_len,
-            max_num_seqs=options.max_num_seqs,
-            prefill_chunk=options.prefill_chunk,
-            speculation=options.speculation,
-        ),
+        options=_engine_options(options, budget.max_model_len),
     )
     engine.warm_up()
     return engine
+
+
+def _engine_options(options: SubjectOptions, max_model_len: int) -> EngineOptions:
+    served = LoadOptions(
+        device=options.device, max_num_seqs=options.max_num_seqs, speculation=options.speculation
+    )
+    chosen = engine_options(served, max_model_len=max_model_len)
+    if options.prefill_chunk is None:
+        return chosen
+    return replace(chosen, prefill_chunk=options.prefill_chunk)
 
 
 def linear_bytes(model: CausalLM) -> list[int]:
