@@ -21,6 +21,7 @@ _MAX_COMMAND_LINES: Final = 8
 _LIVE_CHARS: Final = 16_000
 """Of an output that is still growing and not opened, this much of its end is looked at."""
 _LIVE_OPEN_CHARS: Final = 64_000
+_LIVE_OPEN_LINES: Final = 200
 BAR: Final = "│ "
 
 
@@ -130,11 +131,12 @@ def _draw_result(block: CallBlock | CommandBlock, canvas: Canvas, *, is_open: bo
         text = block.output.text if block.output.num_chars else told
         return _folded(output_lines(text, has_colour=has_colour), canvas, is_open=is_open)
     text = block.output.last_chars(_LIVE_OPEN_CHARS if is_open else _LIVE_CHARS)
-    lines = output_lines(text, has_colour=has_colour)
     if block.output.num_chars <= len(text):
-        return _folded(lines, canvas, is_open=is_open)
-    shown = lines[-200:] if is_open else lines[-_HEAD_LINES - _TAIL_LINES :]
+        return _folded(output_lines(text, has_colour=has_colour), canvas, is_open=is_open)
+    most = _LIVE_OPEN_LINES if is_open else _HEAD_LINES + _TAIL_LINES
+    last = "\n".join(text.split("\n")[-most - 1 :])  # the rest is never decoded
     size = _dim(f"… {block.output.num_chars:,} characters so far", canvas)
+    shown = output_lines(last, has_colour=has_colour)[-most:]
     return _behind_bar([size, *shown], canvas, is_open=False)
 
 
