@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: help demo test check bench clean setup setup-dev
+.PHONY: help demo test check gpu bench clean setup setup-dev
 
 help:
 	@echo "make demo   fix the bug in examples/ with a real model, end to end"
 	@echo "make test   run the tests"
 	@echo "make check  format, lint, types and tests: what CI runs"
+	@echo "make gpu    the tests and bars that need a GPU, on a machine that has one"
 	@echo "make bench  measure the runtime and the sandbox on this machine"
 	@echo "make clean  remove the virtual environment and caches (models stay in RNJ_HOME)"
 
@@ -42,6 +43,9 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest
+
+gpu:
+	$(PYTHON) benchmarks/gpu/programme.py --out gpu-results
 
 bench: setup
 	$(BIN)/rnj-agent bench sandbox
