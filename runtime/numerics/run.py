@@ -99,10 +99,13 @@ def run(
     for right, compared in pairs:
         formats.keep(right, compared)
         names = (formats.name(right), formats.name(compared))
-        progress(f"{names[1]} against {names[0]}: {len(token_ids)} tokens")
-        comparisons.append(
-            compare(formats.model(right), formats.model(compared), token_ids, names=names)
-        )
+        models = formats.model(right), formats.model(compared)
+        title = f"{names[1]} against {names[0]}"
+
+        def count(num_done: int, num_total: int, title: str = title) -> None:
+            progress(f"{title}: {num_done} of {num_total} tokens")
+
+        comparisons.append(compare(*models, token_ids, names=names, progress=count))
     return NumericsReport(
         model=formats.model_name,
         text=text,

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 EMBEDDING: Final = "model.embed_tokens.weight"
 EMBEDDED_RMS: Final = 1.28
-"""Of what enters the first layer: hidden_size ** 0.5 * 0.02, where that is 4096, as trained models
-are begun with."""
+"""Of what enters the first layer, with a memory."""
 NORM_STD: Final = 0.1
 MEMORY_GAIN: Final = 16.0
 """How much more than another layer the memory adds to the residual stream."""
@@ -128,9 +127,21 @@ class SyntheticCheckpoint:
         tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
         return tensor.normal_(0.0, self._std(name), generator=generator)
 
+    @property
+    def _embedded_rms(self) -> float:
+        """Without a memory, such that the newest token, which a tied head sees in the stream behind
+        any number of layers, is about as probable as all others together.
+        """
+        if self._recites:
+            return EMBEDDED_RMS
+        config = self.config
+        logit = math.log(config.vocab_size) + 1.0
+        added_rms = math.sqrt(2 * config.num_hidden_layers)
+        return math.sqrt(logit * added_rms / math.sqrt(config.hidden_size))
+
     def _std(self, name: str) -> float:
         if name == EMBEDDING:
-            return EMBEDDED_RMS / math.sqrt(self.config.hidden_size)
+            return self._embedded_rms / math.sqrt(self.config.hidden_size)
         shape = self.shapes[name]
         return NORM_STD if len(shape) == 1 else 1.0 / math.sqrt(shape[1])
 
