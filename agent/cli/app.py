@@ -16,7 +16,7 @@ COMMANDS: Final = (
     LazyCommand("model", "Get, list, quantize and remove models."),
     LazyCommand("sandbox", "Build, list and remove what sandboxes are made from."),
     LazyCommand("sessions", "List and show saved sessions."),
-    LazyCommand("bench", "Measure the runtime and the sandbox on this machine."),
+    LazyCommand("bench", "Measure the runtime, its numbers and the sandbox on this machine."),
     LazyCommand("doctor", "Say what this machine can run, and what to do about what it cannot."),
 )
 
@@ -69,3 +69,4 @@ def app(ctx: click.Context) -> None:
         open_app()
     else:
         click.echo(ctx.get_help())
+        click.echo('no terminal for the app; headless: rnj-agent fix --issue "…"', err=True)

@@ -23,7 +23,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_help_lists_the_groups_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["bench", "runtime", "--help"]) == 0
-    assert f"[{'|'.join(GROUPS)}]" in capsys.readouterr().out
+    assert f"[{'|'.join(GROUPS)}|speculation]" in capsys.readouterr().out
 
 
 def test_the_table_goes_to_stdout_and_progress_to_stderr(
