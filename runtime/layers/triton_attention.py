@@ -33,6 +33,7 @@ from rnj_agent.runtime.kernels.gpu.prefill_attention import prefill_attention
 from rnj_agent.runtime.kernels.gpu.rope_cache_write import rope_cache_write
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_backend import PassAttention, window_of
+from rnj_agent.runtime.layers.device_attention import DeviceTorchAttention
 from rnj_agent.runtime.layers.flash_prefill import FlashPrefill, PromptPart, has_flash
 from rnj_agent.runtime.layers.head_writer import CacheRows, HeadLayout, RotatedHeads
 from rnj_agent.runtime.layers.rotary_embedding import Rotation
@@ -67,8 +68,10 @@ class TritonAttention:
         self._config = config
         self._device = device
         self._prefill: PrefillKernel | None = prefill
+        self._plain = DeviceTorchAttention(config)
         is_gpu = device.type == "cuda"
         self._overlap = is_gpu and torch.cuda.get_device_capability(device) >= (9, 0)
+        self._has_fp8 = not is_gpu or torch.cuda.get_device_capability(device) >= (8, 9)
         num_processors = (
             torch.cuda.get_device_properties(device).multi_processor_count
             if is_gpu
@@ -80,12 +83,16 @@ class TritonAttention:
         self, qkv: Tensor, layout: HeadLayout, rotation: Rotation, cache: CacheRows
     ) -> RotatedHeads:
         """As ``HeadWriter`` says, in one kernel."""
+        if not self._covers(cache.storage):
+            return self._plain.write_heads(qkv, layout, rotation, cache)
         queries = rope_cache_write(qkv, layout, rotation, cache, overlap=self._overlap)
         return RotatedHeads(queries, queries[:0], queries[:0])
 
     def prepare_device(
         self, batch: DeviceBatch, storage: KVStorage, layer_type: LayerType
     ) -> PassAttention:
+        if not self._covers(storage):
+            return self._plain.prepare_device(batch, storage, layer_type)
         shape = self._shape(layer_type, storage.block_size)
         if batch.max_query_len <= MAX_DECODE_ROWS:
             bounds = DecodeBounds(len(batch.seq_lens), batch.max_query_len, batch.max_seq_len)
@@ -100,6 +107,10 @@ class TritonAttention:
             bounds = DecodeBounds(len(decoded), max_rows, max_seq_len)
             kernels.append(self._decode(batch, storage, shape, bounds))
         return TritonPass(kernels)
+
+    def _covers(self, storage: KVStorage) -> bool:
+        """Triton knows float8 only on cards whose matrix units do, from Ada on."""
+        return self._has_fp8 or storage.kv_dtype != "fp8"
 
     def _decode(
         self, batch: DeviceBatch, storage: KVStorage, shape: AttentionShape, bounds: DecodeBounds

@@ -5,7 +5,7 @@ programs as fill the card share a sequence. Two kernels:
 
     paged_decode_kernel   a program has 16 (row, query head) pairs of one key/value head, and every
                           num_splits-th part of the sequence; each part's softmax stands for itself
-    merge_parts_kernel    a program has one row and query head, and merges the parts in order
+    merge_parts_kernel    (``merge_parts.py``) puts them together
 
 A part is ``part_len`` positions, from a multiple of ``part_len`` on. Where a row's parts begin and
 end, and so every rounding, depends on its position and on ``part_len`` alone: not on how many rows
@@ -38,14 +38,14 @@ from rnj_agent.runtime.kernels.gpu.attention_tile import (
     dot_dtype,
 )
 from rnj_agent.runtime.kernels.gpu.launch import bound, launch
-from rnj_agent.runtime.kernels.gpu.rounding import cast
+from rnj_agent.runtime.kernels.gpu.merge_parts import MERGED_PARTS, merge_parts_kernel
 from rnj_agent.runtime.kv_cache.buffer import KVBuffer
 
 PAIRS = 16
 """Of a program: the fewest that a matrix instruction takes. Never more, because another tile may be
 summed in another order; a sequence's further tiles find its keys in the L2 cache."""
-MERGED_PARTS = 16
-"""Read at once."""
+NUM_STAGES = 5
+"""Two tiles under way while one is computed: a tile's block number takes stages of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,66 +177,6 @@ def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are i
         tl.store(logsumexps + place, largest + tl.log2(total) - HEADROOM, mask=row < num_rows)
 
 
-@triton.jit(do_not_specialize=["part_rows", "max_rows"])
-def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
-    outputs: tl.tensor,
-    logsumexps: tl.tensor,
-    cu_seqlens_q: tl.tensor,
-    seq_lens: tl.tensor,
-    merged: tl.tensor,
-    part_rows: tl.tensor,
-    max_rows: tl.tensor,
-    num_heads: tl.constexpr,
-    head_dim: tl.constexpr,
-    padded_dim: tl.constexpr,
-    window: tl.constexpr | None,
-    part_len: tl.constexpr,
-    tile_parts: tl.constexpr,
-    overlap: tl.constexpr,
-) -> None:
-    """Grid (B * max_rows, H)."""
-    if overlap:
-        gdc_launch_dependents()
-        gdc_wait()
-    sequence = tl.program_id(0) // max_rows
-    row = tl.program_id(0) % max_rows
-    head = tl.program_id(1)
-    first_row = tl.load(cu_seqlens_q + sequence)
-    num_rows = tl.load(cu_seqlens_q + sequence + 1) - first_row
-    seq_len = tl.load(seq_lens + sequence)
-    if (num_rows > max_rows) | (row >= num_rows):
-        return
-
-    position = seq_len - num_rows + row
-    end_part = tl.where(seq_len > 0, position // part_len + 1, 0)
-    first_part = num_rows * 0
-    if window is not None:
-        first_part = tl.maximum(position - window + 1, 0) // part_len
-    dim = tl.arange(0, padded_dim)
-    largest = float("-inf")
-    total = 0.0
-    output = tl.zeros([padded_dim], tl.float32)
-    for tile in range(bound(first_part), bound(end_part), tile_parts):
-        part = tile + tl.arange(0, tile_parts)
-        is_part = part < end_part
-        place = (part.to(tl.int64) * part_rows + tl.program_id(0)) * num_heads + head
-        logsumexp = tl.load(logsumexps + place, mask=is_part, other=float("-inf"))
-        attended = tl.load(
-            outputs + place[:, None] * head_dim + dim[None, :],
-            mask=is_part[:, None] & (dim < head_dim)[None, :],
-            other=0.0,
-        )
-        new_largest = tl.maximum(largest, tl.max(logsumexp, axis=0))
-        weights = tl.exp2(logsumexp - new_largest)
-        shrink = tl.exp2(largest - new_largest)
-        total = total * shrink + tl.sum(weights, axis=0)
-        output = output * shrink + tl.sum(attended * weights[:, None], axis=0)
-        largest = new_largest
-    output /= tl.where(total == 0.0, 1.0, total)
-    start = ((first_row + row).to(tl.int64) * num_heads + head) * head_dim
-    tl.store(merged + start + dim, cast(output, merged.dtype.element_ty), mask=dim < head_dim)
-
-
 def num_tiles(shape: AttentionShape, max_rows: int) -> int:
     """Programs for the rows of a sequence and key/value head."""
     return -(-max_rows * shape.group // PAIRS)
@@ -317,8 +257,7 @@ def paged_decode(  # noqa: PLR0913 - and what starts it
         tile_keys=shape.tile_keys,
         dtype=dot_dtype(queries, keys),
         num_warps=4,
-        # two tiles under way while one is computed: a tile's block number takes stages of its own
-        num_stages=5,
+        num_stages=NUM_STAGES,
         **common,
     )
     launch(

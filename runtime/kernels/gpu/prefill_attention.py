@@ -23,6 +23,8 @@ from rnj_agent.runtime.kernels.gpu.rounding import cast
 from rnj_agent.runtime.kv_cache.buffer import KVBuffer
 
 TILE_ROWS = 32 if INTERPRETED else 128
+"""Half as many where heads are wide: all kinds of cards must have the shared memory."""
+NUM_STAGES = 3
 
 
 @triton.jit(do_not_specialize=["num_slots", "table_stride", "min_rows"])
@@ -109,6 +111,11 @@ def prefill_attention_kernel(  # noqa: PLR0913 - what a kernel reads and writes 
     )
 
 
+def prefill_tile_rows(head_dim: int) -> int:
+    """Rows of a program."""
+    return TILE_ROWS if head_dim <= 128 else TILE_ROWS // 2
+
+
 def prefill_attention(  # noqa: PLR0913 - and what starts it
     queries: Tensor,
     keys: KVBuffer,
@@ -132,9 +139,10 @@ def prefill_attention(  # noqa: PLR0913 - and what starts it
     """
     assert queries.stride()[1:] == (shape.head_dim, 1)
     assert output.is_contiguous()
+    tile_rows = prefill_tile_rows(shape.head_dim)
     launch(
         prefill_attention_kernel,
-        (-(-batch.max_query_len // TILE_ROWS), shape.num_heads, len(batch.seq_lens)),
+        (-(-batch.max_query_len // tile_rows), shape.num_heads, len(batch.seq_lens)),
         queries,
         keys.data,
         values.data,
@@ -156,9 +164,9 @@ def prefill_attention(  # noqa: PLR0913 - and what starts it
         padded_dim=shape.padded_dim,
         block_size=shape.block_size,
         window=shape.window,
-        tile_rows=TILE_ROWS,
+        tile_rows=tile_rows,
         tile_keys=shape.tile_keys,
         dtype=dot_dtype(queries, keys),
         num_warps=8,
-        num_stages=5,
+        num_stages=NUM_STAGES,
     )

@@ -26,7 +26,7 @@ from rnj_agent.runtime.layers.triton_attention import (  # isort: skip - needs T
 NUM_SEEDS = 10
 SHAPES_OF_A_SEED = 20
 """200 shapes of each kernel."""
-MAX_WORK = 12
+MAX_WORK = 10
 TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 6e-3}
 """Relative to the whole pass: a step of bfloat16 is 2^-8, and weights and outputs are rounded."""
 TOLERANCE_OF_8_BITS = 1.2e-2
