@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -102,13 +103,18 @@ def measure(recorder: StepRecorder, place: Workplace, chosen: BenchOptions) -> N
         recorder.note(note)
 
 
+@cache
+def _measured_ceilings(device: str) -> Ceilings:
+    return measure_ceilings(torch.device(device))
+
+
 def known_ceilings(place: Workplace, *, measure: bool = False) -> Ceilings:
     """As the step of that name found them, else measured now."""
     found: dict[str, Any] | None = read_result(
         place.folder / "ceilings.json", "ceilings"
     ).extra.get("ceilings")
     if found is None or measure:
-        return measure_ceilings(torch.device(place.device))
+        return _measured_ceilings(place.device)
     shapes: dict[str, Any] = {
         name: tuple(found[name] or ()) or None for name in ("bf16_shape", "fp8_shape")
     }
