@@ -49,7 +49,7 @@ class SkinnyLinear:
         """[T, K] to [T, N]."""
         if self.config is None or not 0 < len(x) <= MAX_SKINNY_ROWS:
             return linear(x, self.weight, self.bias)
-        from rnj_agent.runtime.kernels.gpu.skinny_gemm import Activations, Weight, skinny_product
+        from rnj_agent.runtime.kernels.gpu.skinny_product import Activations, Weight, skinny_product
 
         rows = Activations(x.contiguous(), None)
         weight = Weight(self.weight, None, self.bias)

@@ -8,7 +8,7 @@ from rnj_agent.runtime.config import Activation
 from rnj_agent.runtime.kernels.gpu.fused_norms import add_norm_quantize
 from rnj_agent.runtime.kernels.gpu.gated_activation import gate_quantize
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import quantize_tokens
-from rnj_agent.runtime.kernels.gpu.skinny_gemm import Activations, Weight, skinny_product
+from rnj_agent.runtime.kernels.gpu.skinny_product import Activations, Weight, skinny_product
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.quant.fp8 import Fp8Rows, Fp8Weight
 from rnj_agent.runtime.quant.fp8_kernels import PlainFp8Kernels

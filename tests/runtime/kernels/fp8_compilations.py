@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rnj_agent.runtime.kernels.gpu.fused_norms import add_norm_quantize_kernel
 from rnj_agent.runtime.kernels.gpu.gated_activation import gate_quantize_kernel
 from rnj_agent.runtime.kernels.gpu.quantize_tokens import quantize_tokens_kernel, row_warps
-from rnj_agent.runtime.kernels.gpu.skinny_gemm import LINE_BYTES, skinny_kernel
+from rnj_agent.runtime.kernels.gpu.skinny_gemm import skinny_kernel
+from rnj_agent.runtime.kernels.gpu.skinny_product import LINE_BYTES
 from rnj_agent.runtime.quant.fp8_plan import Card, default_config
 from tests.runtime.kernels.compiled_kernels import SHARED_MEMORY_BYTES, Compilation
 

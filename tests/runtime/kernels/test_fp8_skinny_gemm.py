@@ -19,7 +19,7 @@ from tests.runtime.kernels.fp8_cases import (
 )
 from tests.runtime.kernels.kernel_device import DEVICE
 
-from rnj_agent.runtime.kernels.gpu.skinny_gemm import (  # isort: skip - needs Triton
+from rnj_agent.runtime.kernels.gpu.skinny_product import (  # isort: skip - needs Triton
     Activations,
     Weight,
     counters,
