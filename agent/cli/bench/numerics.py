@@ -14,9 +14,9 @@ from rnj_agent.agent.cli.bench.synthetic import SHAPES
 if TYPE_CHECKING:
     from rnj_agent.runtime.numerics.run import Open
 
-_REFERENCES: Final = ("bf16", "fp32")
-_SUBJECTS: Final = ("fp8", "int8")
-_NUM_TOKENS: Final = 1024
+REFERENCES: Final = ("bf16", "fp32")
+SUBJECTS: Final = ("fp8", "int8")
+NUM_TOKENS: Final = 1024
 """As in the runtime, whose import would make ``--help`` slow; a test compares them."""
 
 
@@ -24,7 +24,7 @@ _NUM_TOKENS: Final = 1024
 @click.argument("model", required=False)
 @click.option(
     "--quant",
-    type=click.Choice(_SUBJECTS),
+    type=click.Choice(SUBJECTS),
     default="fp8",
     show_default=True,
     help="What is judged.",
@@ -33,10 +33,10 @@ _NUM_TOKENS: Final = 1024
     "--reference",
     "references",
     multiple=True,
-    type=click.Choice(_REFERENCES),
+    type=click.Choice(REFERENCES),
     help="What is right; may be given several times.  [default: both]",
 )
-@click.option("--tokens", "num_tokens", default=_NUM_TOKENS, show_default=True, help="Of the text.")
+@click.option("--tokens", "num_tokens", default=NUM_TOKENS, show_default=True, help="Of the text.")
 @click.option("--synthetic", "shape", type=click.Choice(SHAPES), help="Random weights, no MODEL.")
 @click.option("--layers", "num_layers", type=int, help="Of the synthetic model, only so many.")
 @click.option("--device", help="Where.  [default: cuda where there is one]")
@@ -66,7 +66,7 @@ def numerics_command(
     device = settings["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
     options: Any = NumericsOptions(
         subject=quant,  # pyright: ignore[reportArgumentType] - click has checked both
-        references=references or _REFERENCES,  # pyright: ignore[reportArgumentType]
+        references=references or REFERENCES,  # pyright: ignore[reportArgumentType]
         device=device,
     )
     report = run(open_model, token_ids, options=options, text=text, progress=stopwatch())
