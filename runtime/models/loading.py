@@ -80,17 +80,18 @@ def default_dtype(device: str) -> torch.dtype:
 
 
 def default_quant(checkpoint: Checkpoint, dtype: torch.dtype, device: str) -> Quant:
-    """As it is stored; what was quantised otherwise, in 8 bits that the device has kernels for.
+    """As it is stored; what was quantised, in 8 bits that the device has kernels for.
 
-    Their error is far below that of the bits that such weights have come with.
+    Their error is far below that of the bits that such weights have come with: of FP8's own, about
+    a third where a CPU keeps them in int8, which it decodes three times as fast.
     """
-    if checkpoint.fp8_weights:
-        return "fp8"
-    if not checkpoint.is_quantized:
+    if not checkpoint.is_quantized and not checkpoint.fp8_weights:
         return "none"
     if not device.startswith("cpu"):
         return "fp8"
-    return "int8" if dtype == torch.bfloat16 else "none"
+    if dtype == torch.bfloat16:
+        return "int8"
+    return "fp8" if checkpoint.fp8_weights else "none"
 
 
 def check_device(device: str) -> None:

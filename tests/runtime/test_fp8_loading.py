@@ -122,7 +122,7 @@ def test_spellings_of_the_same_scheme(tmp_path: Path, changes: dict[str, Any]) -
     path = write_safetensors(tmp_path, with_quantization(config, **changes), stored)
     checkpoint = open_checkpoint(path)
     assert checkpoint.fp8_weights == {name for name in checkpoint.shapes if is_projection(name)}
-    assert default_quant(checkpoint, torch.bfloat16, "cpu") == "fp8"
+    assert default_quant(checkpoint, torch.bfloat16, "cuda") == "fp8"
 
 
 @pytest.mark.parametrize(
@@ -204,6 +204,7 @@ def test_fp8_made_at_load_is_what_a_file_of_it_holds(
     from_fp8 = load_model(
         open_checkpoint(write_fp8(tmp_path / "fp8", config)),
         dtype=torch.bfloat16,
+        quant="fp8",
         quantize_activations=quantize_activations,
     )
     assert isinstance(from_bf16.lm_head, DenseLinear)
