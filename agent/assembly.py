@@ -6,12 +6,13 @@ What a run works on, and what becomes of its patch, is its caller's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rnj_agent.agent import events
+from rnj_agent.agent.agents_file import AGENTS_MD, AgentsFile, read_agents_file
 from rnj_agent.agent.approval import Approve, allow_all
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
@@ -44,6 +45,29 @@ def protocol_from(config: Config, model: Model) -> events.Protocol:
     if config.model.protocol == "auto":
         return default_protocol(model.info.name)
     return config.model.protocol
+
+
+def agents_file_from(
+    config: Config, root: Path, copied: Iterable[str], *, context_window: int
+) -> AgentsFile | None:
+    """What the repository tells agents, where the file is copied and the person wants it told.
+
+    Args:
+        config: says whether.
+        root: of the repository.
+        copied: paths of all files that the sandbox has.
+        context_window: tokens of the model.
+    """
+    if not config.prompt.agents_md or AGENTS_MD not in copied:
+        return None
+    return read_agents_file(root, context_window=context_window)
+
+
+def tell_of(agents: AgentsFile | None, say: Say) -> None:
+    """Say how much of the file is told; nothing where there is none."""
+    if agents is not None:
+        level = "warning" if agents.num_left_out else "info"
+        say(events.Notice(level=level, text=str(agents)))
 
 
 def limits_from(config: Config) -> Limits:

@@ -82,6 +82,16 @@ class FixSettings(_Section):
     """Run in the sandbox before and after; its success is what *verified* means."""
 
 
+class PromptSettings(_Section):
+    agents_md: bool = True
+    """Tell the model what stands in the repository's AGENTS.md."""
+
+
+class UiSettings(_Section):
+    notify: bool = True
+    """Ring, and send the desktop a note, where the app needs you and the focus is elsewhere."""
+
+
 def _preset_endpoints() -> dict[str, EndpointSettings]:
     return {
         name: EndpointSettings(base_url=preset.base_url, api_key_env=preset.api_key_env)
@@ -95,3 +105,7 @@ class Config(_Section):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     fix: FixSettings = Field(default_factory=FixSettings)
+    prompt: PromptSettings = Field(default_factory=PromptSettings)
+    ui: UiSettings = Field(default_factory=UiSettings)
+    keys: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Names of the app's keys -> other keys; which names there are, the app knows."""

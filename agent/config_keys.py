@@ -1,6 +1,7 @@
 """The names that configuration knows: keys of the tree, environment variables, nearest matches.
 
-A key is a path such as ``("limits", "steps")``; ``endpoints`` has a free name in the middle.
+A key is a path such as ``("limits", "steps")``; ``endpoints`` has a free name in the middle, and
+what stands in ``keys`` is named by the app.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def is_known(key: Key) -> bool:
     match key:
         case ("endpoints", _, name):
             return name in EndpointSettings.model_fields
+        case ("keys", _):  # the app looks at the name itself
+            return True
         case _:
             return key in known_keys()
 

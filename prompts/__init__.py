@@ -52,9 +52,19 @@ def identity(model: str) -> str:
     return f"You are {name}."
 
 
-def render_system(*, model: str, protocol: Literal["tools", "text"], needs_patch: bool) -> str:
-    """The system prompt, without the tool schemas that the chat template adds."""
-    return _render(f"system_{protocol}.md", identity=identity(model), needs_patch=needs_patch)
+def render_system(
+    *, model: str, protocol: Literal["tools", "text"], needs_patch: bool, agents_md: str = ""
+) -> str:
+    """The system prompt, without the tool schemas that the chat template adds.
+
+    Args:
+        model: its name.
+        protocol: how it acts.
+        needs_patch: whether the run is after a patch.
+        agents_md: what the repository tells agents; empty where it says nothing.
+    """
+    prompt = _render(f"system_{protocol}.md", identity=identity(model), needs_patch=needs_patch)
+    return f"{prompt}\n\n{_render('agents_md.md', text=agents_md)}" if agents_md else prompt
 
 
 def render_fix_task(facts: IssueFacts) -> str:

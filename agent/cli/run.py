@@ -64,7 +64,14 @@ def _read_task(task: str) -> str:
 async def _run(
     config: Config, text: str, snapshot: Snapshot, approve: Approve, renderer: Renderer
 ) -> RunFinished:
-    from rnj_agent.agent.assembly import make_loop, open_model, open_sandbox, protocol_from
+    from rnj_agent.agent.assembly import (
+        agents_file_from,
+        make_loop,
+        open_model,
+        open_sandbox,
+        protocol_from,
+        tell_of,
+    )
     from rnj_agent.agent.cli.terminal import say
     from rnj_agent.agent.events import Notice
     from rnj_agent.agent.fix.workspace import FixWorkspace
@@ -88,11 +95,21 @@ async def _run(
             recorder=SessionWriter.create(session_id),
             approve=approve,
         )
+        agents = agents_file_from(
+            config,
+            snapshot.root,
+            [file.path for file in snapshot.files],
+            context_window=model.info.context_window,
+        )
+        tell_of(agents, say)
         task = Task(
             session_id=session_id,
             text=text,
             system_prompt=render_system(
-                model=model.info.name, protocol=protocol_from(config, model), needs_patch=False
+                model=model.info.name,
+                protocol=protocol_from(config, model),
+                needs_patch=False,
+                agents_md=agents.text if agents else "",
             ),
             user_message=render_run_task(text, workdir=sandbox.workdir),
             cwd=str(snapshot.root),

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnj_agent.agent.approval import Approve
-from rnj_agent.agent.assembly import Say, make_loop, open_model, open_sandbox, protocol_from
+from rnj_agent.agent.assembly import (
+    Say,
+    agents_file_from,
+    make_loop,
+    open_model,
+    open_sandbox,
+    protocol_from,
+    tell_of,
+)
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice, RunFinished
 from rnj_agent.agent.fix.first_look import first_look, read_clues
@@ -88,9 +96,7 @@ class FixRun:
         task = Task(
             session_id=session_id,
             text=request.issue.title,
-            system_prompt=render_system(
-                model=model.info.name, protocol=protocol_from(self.config, model), needs_patch=True
-            ),
+            system_prompt=self._system_prompt(model),
             user_message=render_fix_task(_facts(request, workspace, model.info.context_window)),
             cwd=str(request.snapshot.root),
             prelude=tuple(prelude),
@@ -109,6 +115,22 @@ class FixRun:
             commands_s=tally.commands_s,
             session_dir=recorder.directory,
             patch_file=_save_patch(recorder.directory, finished),
+        )
+
+    def _system_prompt(self, model: Model) -> str:
+        snapshot = self.request.snapshot
+        agents = agents_file_from(
+            self.config,
+            snapshot.root,
+            [file.path for file in snapshot.files],
+            context_window=model.info.context_window,
+        )
+        tell_of(agents, self.say)
+        return render_system(
+            model=model.info.name,
+            protocol=protocol_from(self.config, model),
+            needs_patch=True,
+            agents_md=agents.text if agents else "",
         )
 
 

@@ -18,7 +18,7 @@ from rnj_agent.agent.events import (
     StepFinished,
     StepStarted,
 )
-from rnj_agent.agent.messages import UserMessage
+from rnj_agent.agent.messages import SystemMessage, UserMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class Marks:
         """The state of the copy as it was kept last."""
         self.delivered = ""
         """The state that was delivered last; empty: none was."""
+        self.system_prompt = ""
+        """The one that the session began with: it is told again where all was undone."""
         self.started: RunStarted | None = None
         """The first run."""
         self.patch = ""
@@ -89,6 +91,8 @@ class Marks:
             case MessageFinished(message=UserMessage(content=content)) if self._is_between:
                 self._is_settling = False
                 self._mark = replace(self._mark, said=(*self._mark.said, content))
+            case MessageFinished(message=SystemMessage(content=content)):
+                self.system_prompt = self.system_prompt or content
             case CommandStarted():
                 self.num_commands += 1
                 self._is_settling, self.before_undo = False, ""

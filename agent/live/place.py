@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from rnj_agent.agent.assembly import Say, open_model, open_sandbox
+from rnj_agent.agent.agents_file import AgentsFile, told_in
+from rnj_agent.agent.assembly import (
+    Say,
+    agents_file_from,
+    open_model,
+    open_sandbox,
+    tell_of,
+)
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.events import FilesChanged, Notice
@@ -71,6 +78,8 @@ class Place:
     checkpoints: Checkpoints
     cwd: Path
     """The repository on the host."""
+    agents: AgentsFile | None
+    """What the repository tells agents, as the session was told or will be."""
     begun: FilesChanged | None
     """What it begins with, to be recorded before anything else; None: that is recorded."""
 
@@ -92,7 +101,14 @@ async def bring_back(parts: Parts, marks: Marks, cwd: Path, directory: Path, emi
         await workspace.collect_undelivered()
         await workspace.mark_delivered()
     await checkpoints.restore(marks.snapshot, emit)
-    return Place(parts=parts, workspace=workspace, checkpoints=checkpoints, cwd=cwd, begun=None)
+    return Place(
+        parts=parts,
+        workspace=workspace,
+        checkpoints=checkpoints,
+        cwd=cwd,
+        agents=told_in(marks.system_prompt),
+        begun=None,
+    )
 
 
 @asynccontextmanager
@@ -114,7 +130,22 @@ async def open_place(
         if snapshot is None:
             yield await bring_back(parts, marks, repo, directory, show)
         else:
-            yield await begin(parts, snapshot, directory, show, patch=marks.patch)
+            place = await begin(parts, snapshot, directory, show, patch=marks.patch)
+            yield replace(place, agents=_agents(config, parts, snapshot, marks, show))
+
+
+def _agents(
+    config: Config, parts: Parts, snapshot: Snapshot, marks: Marks, show: Say
+) -> AgentsFile | None:
+    """Read for a session that begins; one that goes on was told already."""
+    if marks.system_prompt:
+        return told_in(marks.system_prompt)
+    copied = [file.path for file in snapshot.files]
+    window = parts.model.info.context_window
+    agents = agents_file_from(config, snapshot.root, copied, context_window=window)
+    if agents is not None and agents.num_left_out:
+        tell_of(agents, show)
+    return agents
 
 
 async def begin(
@@ -149,6 +180,7 @@ async def begin(
         workspace=workspace,
         checkpoints=checkpoints,
         cwd=snapshot.root,
+        agents=None,
         begun=begun,
     )
 

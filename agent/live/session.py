@@ -295,6 +295,7 @@ class LiveSession:
                     cwd=str(place.cwd),
                     model=parts.model.info,
                     sandbox=parts.sandbox.info,
+                    agents=place.agents,
                 )
                 await self._serve(self._work)
         except (RnjError, SandboxError) as error:

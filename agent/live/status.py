@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rnj_agent.agent.agents_file import AgentsFile
 from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.modes import Mode
 from rnj_agent.sandbox.base import SandboxInfo
@@ -29,6 +30,8 @@ class Status:
     """None until it is open."""
     sandbox: SandboxInfo | None = None
     """None until it is open."""
+    agents: AgentsFile | None = None
+    """What the repository tells agents; None: nothing, or it is not known yet."""
     queued: tuple[str, ...] = ()
     """Messages and commands that wait, oldest first; commands with their ``!``."""
     failure: str = ""

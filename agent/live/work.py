@@ -171,10 +171,13 @@ class Work:
         )
 
     def _system_prompt(self) -> str:
-        return render_system(
+        """The same for all of the session, also where all of it was undone."""
+        agents = self._place.agents
+        return self._journal.marks.system_prompt or render_system(
             model=self._model.info.name,
             protocol=protocol_from(self._config, self._model),
             needs_patch=False,
+            agents_md=agents.text if agents else "",
         )
 
     async def _between_steps(self, emit: Emit) -> None:

@@ -16,7 +16,10 @@ def draw_welcome(status: Status | None, palette: Palette) -> Text:
         text.append(f"  {printable(status.cwd)}\n\n", palette.dim)
         model = status.model.name if status.model else "loading …"
         text.append(f"  model    {printable(model)}\n", palette.text)
-        text.append(f"  sandbox  {_sandbox(status)}\n\n", palette.text)
+        text.append(f"  sandbox  {_sandbox(status)}\n", palette.text)
+        if status.agents is not None:
+            text.append(f"  told     {status.agents} (/agents shows them)\n", palette.text)
+        text.append("\n")
     text.append("  The model works on a copy of this folder; /apply or /commit brings its\n")
     text.append("  changes here. Say what to do, or press ? for help.")
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +198,28 @@ async def test_each_prompt_begins_with_the_bytes_of_the_one_before(
     assert len(prompts) == 5
     for before, after in pairwise(prompts):
         assert after.startswith(before)
+
+
+async def test_the_repository_tells_the_session_once_and_for_all(
+    open_session: OpenSession, repo: Path
+) -> None:
+    """Changed, resumed or all undone: the system prompt stays as it was."""
+    (repo / "AGENTS.md").write_text("Use tabs.\n")
+    model, sandbox = ScriptedModel(["Yes.", "Again.", "Still."]), MemorySandbox()
+    async with open_session(model, sandbox) as session:
+        session.send("hi")
+        await session.idle()
+        assert str(session.status.agents) == "AGENTS.md: 1 line"
+        (repo / "AGENTS.md").write_text("Use spaces.\n")
+        await session.undo(1)
+        session.send("once more")
+        await session.idle()
+        name = session.status.session_id
+    async with open_session(model, sandbox, resume=name) as session:
+        session.send("and now")
+        await session.idle()
+        assert session.status.agents is not None
+        assert session.status.agents.text == "Use tabs."
+    prompts = {request.messages[0].content for request in model.requests}
+    assert len(prompts) == 1
+    assert "<agents_md>\nUse tabs.\n</agents_md>" in prompts.pop()
