@@ -93,7 +93,7 @@ class TritonAttention:
     ) -> PassAttention:
         if not self._covers(storage):
             return self._plain.prepare_device(batch, storage, layer_type)
-        shape = self._shape(layer_type, storage.block_size)
+        shape = attention_shape(self._config, layer_type, storage.block_size)
         if batch.max_query_len <= MAX_DECODE_ROWS:
             bounds = DecodeBounds(len(batch.seq_lens), batch.max_query_len, batch.max_seq_len)
             return TritonPass([self._decode(batch, storage, shape, bounds)])
@@ -129,18 +129,6 @@ class TritonAttention:
         if self._prefill != "triton" and has_flash(shape, storage.dtype, self._device):
             return FlashPrefill(prompts, storage, shape)
         return TritonPrefill(batch, storage, shape)
-
-    def _shape(self, layer_type: LayerType, block_size: int) -> AttentionShape:
-        config = self._config
-        return AttentionShape(
-            num_heads=config.num_attention_heads,
-            num_kv_heads=config.num_key_value_heads,
-            head_dim=config.head_dim,
-            block_size=block_size,
-            window=window_of(config, layer_type),
-            scale=config.attention_scale,
-            softcap=config.attn_logit_softcapping,
-        )
 
 
 class RowsAttention(Protocol):
@@ -212,6 +200,19 @@ class TritonPrefill:
             self.shape,
             min_rows=MAX_DECODE_ROWS + 1,
         )
+
+
+def attention_shape(config: ModelConfig, layer_type: LayerType, block_size: int) -> AttentionShape:
+    """Of the model's layers of a type, over a cache of such blocks."""
+    return AttentionShape(
+        num_heads=config.num_attention_heads,
+        num_kv_heads=config.num_key_value_heads,
+        head_dim=config.head_dim,
+        block_size=block_size,
+        window=window_of(config, layer_type),
+        scale=config.attention_scale,
+        softcap=config.attn_logit_softcapping,
+    )
 
 
 class DecodeBounds(NamedTuple):

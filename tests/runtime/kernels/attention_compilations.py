@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import triton.language as tl
 
 from rnj_agent.runtime.kernels.gpu.gather_keys import gather_keys_kernel
-from rnj_agent.runtime.kernels.gpu.merge_parts import MERGED_PARTS
+from rnj_agent.runtime.kernels.gpu.merge_parts import MERGED_PARTS, merge_parts_kernel
 from rnj_agent.runtime.kernels.gpu.paged_decode import (
     NUM_STAGES,
     PAIRS,
@@ -84,6 +84,7 @@ def attention(
         num_stages=NUM_STAGES,
     )
     yield compilation(
+        merge_parts_kernel,
         {"outputs": "*fp32"},
         {**heads, "part_len": 256, "tile_parts": MERGED_PARTS, "overlap": overlap},
         capability,

@@ -18,17 +18,26 @@ from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from tests.runtime.kernels.attention_cases import Case, Rows, Shape, relative_error
 from tests.runtime.kernels.kernel_device import DEVICE
 
-from rnj_agent.runtime.layers.triton_attention import (  # isort: skip - needs Triton
+from rnj_agent.runtime.kernels.gpu.paged_decode import (  # isort: skip - needs Triton
+    DecodeSplits,
+    new_parts,
+)
+from rnj_agent.runtime.layers.triton_attention import (
     MAX_DECODE_ROWS,
+    Decode,
     TritonAttention,
+    TritonPass,
+    attention_shape,
 )
 
 NUM_SEEDS = 10
 SHAPES_OF_A_SEED = 20
 """200 shapes of each kernel."""
-MAX_WORK = 10
-TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 6e-3}
-"""Relative to the whole pass: a step of bfloat16 is 2^-8, and weights and outputs are rounded."""
+MAX_WORK = 11
+"""Steps over a tile of keys, and pairs of merged rows."""
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 6e-3}
+"""Relative to the whole pass. A soft-cap of 30 costs float32 two digits, as the kernel computes it;
+a step of bfloat16 is 2^-8, and weights and outputs are rounded."""
 TOLERANCE_OF_8_BITS = 1.2e-2
 """In bfloat16 the twin also rounds what it widens; the kernel does not."""
 DECODE_PASS = [
@@ -39,10 +48,10 @@ DECODE_PASS = [
 ]
 
 
-def random_shape(rng: random.Random) -> Shape:
+def random_shape(rng: random.Random, *, max_kv_heads: int, max_group: int) -> Shape:
     return Shape(
-        kv_heads=rng.randint(1, 8),
-        group=rng.randint(1, 8),
+        kv_heads=rng.randint(1, max_kv_heads),
+        group=rng.randint(1, max_group),
         head_dim=rng.choice([16, 24, 32, 48, 64, 80, 96, 128]),
         window=rng.choice([None, None, rng.randint(1, 200)]),
         softcap=rng.choice([None, None, 2.0, 30.0]),
@@ -53,14 +62,17 @@ def random_shape(rng: random.Random) -> Shape:
 
 
 def random_decode(rng: random.Random) -> tuple[Shape, list[Rows]]:
-    """Programs that read keys, and rows that are merged, are few."""
+    """One size is drawn from all of its range, the others are small; so is the work."""
     while True:
-        shape = random_shape(rng)
+        large = rng.randrange(5)
+        shape = random_shape(
+            rng, max_kv_heads=8 if large == 0 else 2, max_group=8 if large == 1 else 2
+        )
         rows: list[Rows] = []
-        for _ in range(rng.randint(1, 3)):
-            num_rows = rng.randint(1, MAX_DECODE_ROWS)
-            seq_len = rng.choice([0, num_rows, rng.randint(num_rows, 300)])
-            rows.append(Rows(seq_len=seq_len, num_rows=num_rows))
+        for _ in range(rng.randint(1, 4 if large == 2 else 1)):
+            num_rows = rng.randint(1, MAX_DECODE_ROWS if large == 3 else 2)
+            seq_len = rng.randint(num_rows, 300 if large == 4 else 80)
+            rows.append(Rows(seq_len=rng.choice([0, *[seq_len] * 9]), num_rows=num_rows))
         num_tiles = sum(
             -(-part.num_rows * shape.group // 16) * -(-part.seq_len // shape.block_size)
             for part in rows
@@ -73,9 +85,11 @@ def random_decode(rng: random.Random) -> tuple[Shape, list[Rows]]:
 def random_prefill(rng: random.Random) -> tuple[Shape, list[Rows]]:
     """Programs read few keys; some of the rows are decoded."""
     while True:
-        shape = random_shape(rng)
-        num_rows = rng.randint(MAX_DECODE_ROWS + 1, 70)
-        rows = [Rows(seq_len=rng.randint(num_rows, 300), num_rows=num_rows)]
+        is_wide = rng.random() < 0.3
+        shape = random_shape(rng, max_kv_heads=8 if is_wide else 2, max_group=8 if is_wide else 2)
+        num_rows = rng.randint(MAX_DECODE_ROWS + 1, 40 if is_wide else 70)
+        seq_len = rng.randint(num_rows, 90 if is_wide else 300)
+        rows = [Rows(seq_len=seq_len, num_rows=num_rows)]
         if rng.random() < 0.3:
             rows.append(Rows(seq_len=rng.randint(1, 80), num_rows=1))
             rng.shuffle(rows)
@@ -83,7 +97,7 @@ def random_prefill(rng: random.Random) -> tuple[Shape, list[Rows]]:
             -(-part.num_rows // 32) * shape.group * -(-part.seq_len // shape.block_size)
             for part in rows
         )
-        if shape.kv_heads * work <= MAX_WORK / 2:
+        if shape.kv_heads * work <= MAX_WORK:
             return shape, rows
 
 
@@ -98,24 +112,40 @@ def attend(case: Case) -> Tensor:
     return case.attend(TritonAttention(case.shape.config(), DEVICE, prefill="triton"))
 
 
-def assert_equals_twin(case: Case) -> None:
+def decode_in_any_parts(case: Case, rng: random.Random) -> Tensor:
+    """Short parts, shared by any number of programs."""
+    block_size, batch = case.shape.block_size, case.batch
+    shape = attention_shape(case.shape.config(), case.shape.layer_type, block_size)
+    splits = DecodeSplits(
+        max_rows=batch.max_query_len,
+        max_seq_len=batch.max_seq_len,
+        part_len=block_size * rng.choice([1, 1, 2, 4]),
+        num_splits=rng.randint(1, 4),
+    )
+    parts = new_parts(batch, shape, splits)
+    decode = TritonPass([Decode(batch, case.storage, shape, splits, parts, overlap=False)])
+    return decode(0, case.queries, case.queries, case.queries)
+
+
+def assert_equals_twin(case: Case, actual: Tensor) -> None:
     shape = case.shape
     is_rounded = shape.dtype == torch.bfloat16 and shape.kv_dtype != "auto"
     tolerance = TOLERANCE_OF_8_BITS if is_rounded else TOLERANCE[shape.dtype]
-    error = relative_error(attend(case), case.expected())
+    error = relative_error(actual, case.expected())
     assert error <= tolerance, f"{error} for {shape} and {case.rows}"
 
 
 @pytest.mark.parametrize("seed", range(NUM_SEEDS))
 def test_decode_equals_its_twin(seed: int) -> None:
+    rng = random.Random(seed)
     for case in cases(seed, prefill=False):
-        assert_equals_twin(case)
+        assert_equals_twin(case, decode_in_any_parts(case, rng))
 
 
 @pytest.mark.parametrize("seed", range(NUM_SEEDS))
 def test_prefill_equals_its_twin(seed: int) -> None:
     for case in cases(seed, prefill=True):
-        assert_equals_twin(case)
+        assert_equals_twin(case, attend(case))
 
 
 def test_padding_gives_zeros() -> None:

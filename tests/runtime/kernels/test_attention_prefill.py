@@ -20,7 +20,11 @@ from tests.runtime.paged_forward import PagedModel
 
 from rnj_agent.runtime.kernels.gpu.attention_tile import AttentionShape  # isort: skip - needs Triton
 from rnj_agent.runtime.layers.flash_prefill import FlashPrefill
-from rnj_agent.runtime.layers.triton_attention import TritonAttention, prompt_parts
+from rnj_agent.runtime.layers.triton_attention import (
+    TritonAttention,
+    attention_shape,
+    prompt_parts,
+)
 
 PASS = [Rows(seq_len=200, num_rows=40), Rows(seq_len=9, num_rows=1), Rows(seq_len=65, num_rows=65)]
 SHAPES = [
@@ -54,16 +58,7 @@ def plain_flash(queries: Tensor, keys: Tensor, values: Tensor, shape: AttentionS
 def test_prompts_equal_the_twin(shape: Shape) -> None:
     case = Case(shape=shape, rows=PASS, device=DEVICE)
     parts = [part for part in prompt_parts(case.batch) if part.num_rows > 1]
-    config = shape.config()
-    layers = AttentionShape(
-        num_heads=config.num_attention_heads,
-        num_kv_heads=config.num_key_value_heads,
-        head_dim=config.head_dim,
-        block_size=shape.block_size,
-        window=shape.window,
-        scale=config.attention_scale,
-        softcap=None,
-    )
+    layers = attention_shape(shape.config(), shape.layer_type, shape.block_size)
     output = torch.zeros_like(case.queries)
     FlashPrefill(parts, case.storage, layers, plain_flash)(0, case.queries, output)
     expected = case.expected().view_as(output)
