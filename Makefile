@@ -45,7 +45,7 @@ check: setup-dev
 	$(BIN)/python -m pytest
 
 gpu:
-	$(PYTHON) benchmarks/gpu/programme.py --out gpu-results
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/gpu/programme.py --out benchmarks/results/gpu
 
 bench: setup
 	$(BIN)/rnj-agent bench sandbox

@@ -10,7 +10,6 @@ import torch
 from rnj_agent.runtime.engine import Engine, EngineOptions
 from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.grammar import Grammar
-from rnj_agent.runtime.guided.compiler import GrammarCompiler
 from rnj_agent.runtime.guided.spec import ToolCalls
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.models import load_model
@@ -70,6 +69,13 @@ def on_device(path: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def grammar(path: Path) -> Grammar:
+    return tool_grammar(path)
+
+
+def tool_grammar(path: Path) -> Grammar:
+    pytest.importorskip("llguidance", reason="grammars need it: pip install llguidance")
+    from rnj_agent.runtime.guided.compiler import GrammarCompiler
+
     tokenizer = load_tokenizer(path)
     spec = ToolCalls(tools=[TOOL], choice="required", parallel=False)
     return GrammarCompiler(tokenizer, tokenizer.vocab_size).compile(spec)
@@ -194,10 +200,9 @@ def test_a_pool_of_one_block_can_be_warmed_up(path: Path) -> None:
 @pytest.mark.gpu
 def test_a_step_that_decodes_waits_once(tmp_path: Path) -> None:
     """On the GPU, with masks and filters: the host waits for the tokens and for nothing else."""
+    pytest.importorskip("gguf", reason="the checkpoint is written with it: pip install gguf")
     path = write_noise_checkpoint(tmp_path / "noise.gguf")
-    tokenizer = load_tokenizer(path)
-    spec = ToolCalls(tools=[TOOL], choice="required", parallel=False)
-    grammar = GrammarCompiler(tokenizer, tokenizer.vocab_size).compile(spec)
+    grammar = tool_grammar(path)
     model = load_model(open_checkpoint(path), device="cuda", quant="none")
     storage = model.new_storage(num_blocks=40)
     kv_cache = KVCache(40, storage.block_size, storage.copy_block)
