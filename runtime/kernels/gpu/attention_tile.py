@@ -80,7 +80,7 @@ def capped(scores: tl.tensor, softcap: tl.tensor) -> tl.tensor:
 
 
 @triton.jit
-def attend_tile(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def attend_tile(
     query: tl.tensor,
     position: tl.tensor,
     keys: tl.tensor,

@@ -42,7 +42,7 @@ def normalised(
 
 
 @triton.jit
-def add_norm_quantize_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def add_norm_quantize_kernel(
     x: tl.tensor,
     y: tl.tensor,
     y_weight: tl.tensor,

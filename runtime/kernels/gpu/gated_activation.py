@@ -28,7 +28,7 @@ def activated(x: tl.tensor, is_gelu: tl.constexpr) -> tl.tensor:
 
 
 @triton.jit
-def gate_quantize_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def gate_quantize_kernel(
     gate_up: tl.tensor,
     data: tl.tensor,
     scales: tl.tensor,

@@ -25,7 +25,7 @@ TRITON_DTYPES = {
 
 
 @triton.jit(do_not_specialize=["num_slots"])
-def gather_keys_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def gather_keys_kernel(
     data: tl.tensor,
     scales: tl.tensor | None,
     blocks: tl.tensor,

@@ -20,7 +20,7 @@ MERGED_PARTS = 16
 
 
 @triton.jit(do_not_specialize=["part_rows", "max_rows"])
-def merge_parts_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def merge_parts_kernel(
     outputs: tl.tensor,
     logsumexps: tl.tensor,
     cu_seqlens_q: tl.tensor,

@@ -78,7 +78,7 @@ class Parts:
 
 
 @triton.jit(do_not_specialize=["num_slots", "table_stride", "part_rows", "max_rows", "num_tiles"])
-def paged_decode_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def paged_decode_kernel(
     queries: tl.tensor,
     keys: tl.tensor,
     values: tl.tensor,
@@ -192,7 +192,7 @@ def new_parts(batch: DeviceBatch, shape: AttentionShape, splits: DecodeSplits) -
     )
 
 
-def paged_decode(  # noqa: PLR0913 - and what starts it
+def paged_decode(
     queries: Tensor,
     keys: KVBuffer,
     values: KVBuffer,

@@ -28,7 +28,7 @@ NUM_STAGES = 3
 
 
 @triton.jit(do_not_specialize=["num_slots", "table_stride", "min_rows"])
-def prefill_attention_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def prefill_attention_kernel(
     queries: tl.tensor,
     keys: tl.tensor,
     values: tl.tensor,
@@ -116,7 +116,7 @@ def prefill_tile_rows(head_dim: int) -> int:
     return TILE_ROWS if head_dim <= 128 else TILE_ROWS // 2
 
 
-def prefill_attention(  # noqa: PLR0913 - and what starts it
+def prefill_attention(
     queries: Tensor,
     keys: KVBuffer,
     values: KVBuffer,

@@ -35,7 +35,7 @@ TO_WHOLE: tl.constexpr = tl.constexpr(1.5 * 2.0**23)
 
 
 @triton.jit
-def rotated(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def rotated(
     first: tl.tensor,
     second: tl.tensor,
     cos: tl.tensor,
@@ -80,7 +80,7 @@ def quantized(x: tl.tensor, scale: tl.tensor, stored: tl.dtype) -> tl.tensor:
 
 
 @triton.jit
-def write_cache(  # noqa: PLR0913 - likewise
+def write_cache(
     first: tl.tensor,
     second: tl.tensor,
     data: tl.tensor,
@@ -105,7 +105,7 @@ def write_cache(  # noqa: PLR0913 - likewise
 
 
 @triton.jit(do_not_specialize=["num_slots"])
-def rope_cache_write_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def rope_cache_write_kernel(
     qkv: tl.tensor,
     cos: tl.tensor,
     sin: tl.tensor,

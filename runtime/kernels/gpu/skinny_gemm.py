@@ -31,7 +31,7 @@ from rnj_agent.runtime.kernels.gpu.rounding import cast
 
 
 @triton.jit(do_not_specialize=["num_rows"])
-def skinny_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its parameters
+def skinny_kernel(
     x: tl.tensor,
     x_scales: tl.tensor,
     weight: tl.tensor,
@@ -115,7 +115,7 @@ def skinny_kernel(  # noqa: PLR0913 - what a kernel reads and writes are its par
 
 
 @triton.jit
-def sums_of_part(  # noqa: PLR0913 - as its caller
+def sums_of_part(
     x_rows: tl.tensor,
     row_mask: tl.tensor,
     x_scale: tl.tensor,
