@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tui_terminal import Terminal
+from tui_terminal import Terminal, keep_bytecode
 
 from rnj_agent.agent.events import (
     Event,
@@ -116,6 +116,8 @@ def main() -> None:
         for event in events:
             writer.write(event)
         writer.close()
+        keep_bytecode(Path(folder) / "bytecode")
+        measure()
         rounds = [measure() for _ in range(num_rounds)]
     print(f"events      {len(events):,}")
     print(

@@ -6,7 +6,7 @@ takes only what is its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,6 +101,11 @@ json_option = click.option(
 )
 
 
+def given_flags() -> Mapping[str, object]:
+    """What this command line sets, by config key."""
+    return click.get_current_context().meta.get(_FLAGS, {})
+
+
 def load_cli_config(directory: Path) -> LoadedConfig:
     """The configuration with this command line's flags on top; its warnings go to stderr.
 
@@ -109,8 +114,7 @@ def load_cli_config(directory: Path) -> LoadedConfig:
     """
     from rnj_agent.agent.config_layers import load_config
 
-    flags = click.get_current_context().meta.get(_FLAGS, {})
-    loaded = load_config(directory=directory, flags=flags)
+    loaded = load_config(directory=directory, flags=given_flags())
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
     return loaded

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual import on, work
@@ -18,16 +18,19 @@ from rnj_agent.agent.events import Event
 from rnj_agent.agent.modes import Answer, Question
 from rnj_agent.agent.tui import deeds
 from rnj_agent.agent.tui.blocks import NoticeBlock
+from rnj_agent.agent.tui.collector import resume_collector
 from rnj_agent.agent.tui.commands import find_command
 from rnj_agent.agent.tui.follower import follow
 from rnj_agent.agent.tui.screens.chat import ChatScreen
 from rnj_agent.agent.tui.screens.pick import PickScreen
+from rnj_agent.agent.tui.screens.text import TextScreen
 from rnj_agent.agent.tui.sessions import find_sessions
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
 from rnj_agent.agent.tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
+    from rnj_agent.agent.config_layers import LoadedConfig
     from rnj_agent.agent.live.session import LiveSession
     from rnj_agent.agent.live.status import Status
     from rnj_agent.agent.tui.opener import Opener
@@ -89,6 +92,7 @@ class RnjApp(App[None]):
     async def replay(self, events: AsyncIterator[Event]) -> None:
         self.chat.show(self.conversation)
         await follow(events, self.conversation, self.plan_frame)
+        resume_collector()
 
     @work(exclusive=True, group="session")
     async def open_session(self, name: str) -> None:
@@ -99,12 +103,19 @@ class RnjApp(App[None]):
         try:
             async with self._opener.open(name, self.ask, self.take_status) as session:
                 self.session = session
+                resume_collector()
                 self.take_status(session.status)
                 await follow(session.events(), self.conversation, self.plan_frame)
         except RnjError as exc:
             self.say("error", f"{exc.message} · {exc.hint}")
         finally:
             self.session = None
+            resume_collector()  # where none opened
+
+    def take_config(self, loaded: LoadedConfig) -> None:
+        """Take over what the configuration says of the app; its warnings are shown."""
+        for warning in loaded.warnings:
+            self.say("warning", warning)
 
     def take_status(self, status: Status) -> None:
         """Show the session's status; a failure also stands in the conversation."""
@@ -161,23 +172,18 @@ class RnjApp(App[None]):
             self.session.send(text)
 
     def _run_command(self, name: str, rest: str) -> None:
-        match name:
-            case "help":
-                self.chat.action_help()
-            case "diff":
-                self.action_show_diff()
-            case "copy":
-                self.chat.action_copy()
-            case "theme":
-                self._set_theme(rest)
-            case "sessions":
-                self._pick_session()
-            case "new":
-                self.open_session("")
-            case "quit":
-                self._leave()
-            case _:
-                self._do(name, rest)
+        own: dict[str, Callable[[], object]] = {
+            "help": self.chat.action_help,
+            "diff": self.action_show_diff,
+            "copy": self.chat.action_copy,
+            "plan": self.chat.show_plan,
+            "agents": self._show_agents,
+            "theme": lambda: self._set_theme(rest),
+            "sessions": self._pick_session,
+            "new": lambda: self.open_session(""),
+            "quit": self._leave,
+        }
+        own.get(name, lambda: self._do(name, rest))()
 
     @work
     async def _do(self, name: str, rest: str) -> None:
@@ -185,12 +191,23 @@ class RnjApp(App[None]):
             self.say("error", f"/{name} needs a session, and none is open")
             return
         try:
-            said = await deeds.do(name, rest, self.session, self.conversation)
+            done = await deeds.do(name, rest, self.session, self.conversation)
         except deeds.RefusedError as exc:
             self.say("error", str(exc))
             return
-        if said:
-            self.chat.write(said)
+        if done.written:
+            self.chat.write(done.written)
+        if done.said:
+            self.notify(done.said)
+        if done.opens:
+            self.open_session(done.opens)
+
+    def _show_agents(self) -> None:
+        agents = self._status.agents if self._status else None
+        if agents is None:
+            self.notify("The model is told of no AGENTS.md.")
+        else:
+            self.push_screen(TextScreen(str(agents), agents.text))
 
     @work
     async def action_show_diff(self) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rnj_agent.agent.config import Config
+    from rnj_agent.agent.config_layers import LoadedConfig
     from rnj_agent.agent.live.session import LiveSession, OnStatus
     from rnj_agent.agent.modes import Ask
 
@@ -18,25 +22,47 @@ class Opener(Protocol):
     @property
     def repository(self) -> Path: ...
 
-    def open(self, name: str, ask: Ask, on_status: OnStatus) -> LiveSession:
+    def open(
+        self, name: str, ask: Ask, on_status: OnStatus
+    ) -> AbstractAsyncContextManager[LiveSession]:
         """The saved session of this name, to go on with; without a name a new one.
 
         Raises:
             SessionError: no such session, or it is open elsewhere.
+            ConfigError: the configuration cannot be used.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryOpener:
-    """The real one. What a session needs is imported when one is opened."""
+    """The real one. The configuration is read, and what a session needs is imported, when one is
+    opened: in a thread, since keys come meanwhile.
+    """
 
-    config: Config
     repository: Path
+    flags: Mapping[str, object]
+    """Of the command line, by config key."""
+    on_loaded: Callable[[LoadedConfig], None]
+    """Told of the configuration each time, before the session opens."""
 
-    def open(self, name: str, ask: Ask, on_status: OnStatus) -> LiveSession:
+    @asynccontextmanager
+    async def open(self, name: str, ask: Ask, on_status: OnStatus) -> AsyncGenerator[LiveSession]:
+        loaded = await asyncio.to_thread(_load, self.repository, self.flags)
+        self.on_loaded(loaded)
         from rnj_agent.agent.live.session import LiveSession
 
+        config = loaded.config
         if name:
-            return LiveSession.resume(self.config, name, ask=ask, on_status=on_status)
-        return LiveSession.open(self.config, self.repository, ask=ask, on_status=on_status)
+            session = LiveSession.resume(config, name, ask=ask, on_status=on_status)
+        else:
+            session = LiveSession.open(config, self.repository, ask=ask, on_status=on_status)
+        async with session:
+            yield session
+
+
+def _load(repository: Path, flags: Mapping[str, object]) -> LoadedConfig:
+    import_module("rnj_agent.agent.live.session")  # the larger part, found imported afterwards
+    from rnj_agent.agent.config_layers import load_config
+
+    return load_config(directory=repository, flags=flags)
