@@ -1,10 +1,12 @@
-"""A saved session as Markdown to be read, and what of it stands: undone steps are left out."""
+"""A saved session written out: its events, its patch, or Markdown without what was undone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
 
+from rnj_agent.agent.event_json import event_to_json
 from rnj_agent.agent.events import (
     CommandFinished,
     CommandStarted,
@@ -21,7 +23,28 @@ from rnj_agent.agent.events import (
 )
 from rnj_agent.agent.messages import AssistantMessage, UserMessage
 from rnj_agent.agent.rewinding import standing
+from rnj_agent.agent.session import read_events
+from rnj_agent.agent.session_list import SessionSummary
 from rnj_agent.agent.wording import describe_call, describe_end, printable
+
+ExportForm: TypeAlias = Literal["markdown", "jsonl", "patch"]
+FORMS: Final[tuple[ExportForm, ...]] = ("markdown", "jsonl", "patch")
+
+
+def export_session(session: SessionSummary, form: ExportForm) -> bytes:
+    """A saved session in one of the forms.
+
+    Raises:
+        SessionError: it cannot be read.
+    """
+    match form:
+        case "markdown":
+            text = to_markdown(read_events(session.directory))
+        case "jsonl":
+            text = "".join(f"{event_to_json(event)}\n" for event in read_events(session.directory))
+        case "patch":
+            text = session.patch
+    return text.encode("utf-8", "surrogateescape")
 
 
 def to_markdown(events: Iterable[Event]) -> str:

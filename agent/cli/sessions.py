@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rnj_agent.agent.events import Event
+    from rnj_agent.agent.export import ExportForm
     from rnj_agent.agent.session_list import SessionSummary
 
 
@@ -137,22 +138,12 @@ def fork_command(session: str, before_step: int | None) -> None:
     help="jsonl is the whole event stream; the others leave out what was undone.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; else stdout.")
-def export_command(session: str, form: str, output: Path | None) -> None:
+def export_command(session: str, form: ExportForm, output: Path | None) -> None:
     """Write SESSION out, to be read, kept or applied."""
-    from rnj_agent.agent.event_json import event_to_json
-    from rnj_agent.agent.export import to_markdown
-    from rnj_agent.agent.session import read_events
+    from rnj_agent.agent.export import export_session
     from rnj_agent.agent.session_list import find_session
 
-    found = find_session(session)
-    match form:
-        case "markdown":
-            text = to_markdown(read_events(found.directory))
-        case "jsonl":
-            text = "".join(f"{event_to_json(event)}\n" for event in read_events(found.directory))
-        case _:
-            text = found.patch
-    data = text.encode("utf-8", "surrogateescape")
+    data = export_session(find_session(session), form)
     if output is None:
         click.echo(data, nl=False)
     else:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnj_agent.agent.errors import RnjError
+from rnj_agent.agent.export import FORMS, ExportForm, export_session
 from rnj_agent.agent.modes import MODES, Mode
+from rnj_agent.agent.session import sessions_dir
+from rnj_agent.agent.session_list import summarise
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.sandbox.errors import SandboxError
 
@@ -17,8 +23,20 @@ class RefusedError(Exception):
     """The command cannot be done; its text says why."""
 
 
-async def do(name: str, rest: str, session: LiveSession, conversation: Conversation) -> str:
-    """Do one command of the table; returns what to say, or for ``undo`` what was said.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What is left for the app to do."""
+
+    written: str = ""
+    """To stand in the prompt: what was said before an undo, or waited to be sent."""
+    said: str = ""
+    """To tell the person."""
+    opens: str = ""
+    """The id of a session to go on with."""
+
+
+async def do(name: str, rest: str, session: LiveSession, conversation: Conversation) -> Done:
+    """Do one command of the table.
 
     Raises:
         RefusedError: why not, in words.
@@ -29,30 +47,76 @@ async def do(name: str, rest: str, session: LiveSession, conversation: Conversat
         raise RefusedError(f"{exc.message}{f' · {exc.hint}' if exc.hint else ''}") from exc
 
 
-async def _do(name: str, rest: str, session: LiveSession, conversation: Conversation) -> str:
+async def _do(name: str, rest: str, session: LiveSession, conversation: Conversation) -> Done:
     match name:
         case "undo":
-            return await session.undo(_step(rest, conversation))
+            return Done(written=await session.undo(_step(rest, conversation)))
         case "redo":
             await session.redo()
-            return ""
         case "apply":
             await session.apply()
-            return ""
         case "commit":
             await session.commit(_needed(rest, "/commit MESSAGE"))
-            return ""
         case "branch":
             branch, _, message = _needed(rest, "/branch NAME [MESSAGE]").partition(" ")
             await session.branch(branch, message or _first_task(conversation))
-            return ""
         case "mode":
             session.mode = _mode(rest, session.mode)
-            return ""
         case "unqueue":
-            return "\n".join(session.unqueue())
+            return Done(written="\n".join(session.unqueue()))
+        case "fork":
+            return await _fork(rest, session)
+        case "export":
+            return await _export(rest, session)
         case _:
             raise RefusedError(f"/{name} does nothing here")
+    return Done()
+
+
+async def _fork(rest: str, session: LiveSession) -> Done:
+    """A copy of the session as it is on disk, also while the agent works: it loses the open end."""
+    from rnj_agent.agent.live.fork import fork_session
+
+    if rest and not rest.isdecimal():
+        raise RefusedError("/fork takes the number of a step, or nothing for all of it")
+    source = _saved(session)
+    name = await asyncio.to_thread(fork_session, source, int(rest) if rest else None)
+    return Done(opens=name, said=f"{source.name} stays as it is; this is its copy {name}")
+
+
+async def _export(rest: str, session: LiveSession) -> Done:
+    given, _, file = rest.partition(" ")
+    form = _form(given)
+    path = await asyncio.to_thread(_write, session, form, file.strip())
+    return Done(said=f"written to {path}")
+
+
+def _form(given: str) -> ExportForm:
+    for form in FORMS:  # nothing at all begins them all: it is the first
+        if form.startswith(given) or (form, given) == ("markdown", "md"):
+            return form
+    raise RefusedError("/export [md|jsonl|patch] [FILE]")
+
+
+def _write(session: LiveSession, form: ExportForm, file: str) -> Path:
+    """Relative to the repository, and never over something that is there."""
+    source = _saved(session)
+    ending = "md" if form == "markdown" else form
+    path = Path(session.status.cwd, Path(file or f"{source.name}.{ending}").expanduser())
+    data = export_session(summarise(source), form)
+    try:
+        with path.open("xb") as out:
+            out.write(data)
+    except OSError as exc:
+        raise RefusedError(f"{path}: {exc.strerror}") from exc
+    return path
+
+
+def _saved(session: LiveSession) -> Path:
+    directory = sessions_dir() / session.status.session_id
+    if not directory.is_dir():
+        raise RefusedError("nothing was said in this session yet")
+    return directory
 
 
 async def patch(session: LiveSession) -> str:

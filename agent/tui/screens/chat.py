@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import ClassVar, Final
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -21,9 +22,11 @@ from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.tui.draw.welcome import draw_welcome
 from rnj_agent.agent.tui.input_history import InputHistory, history_path
 from rnj_agent.agent.tui.keymap import bindings
+from rnj_agent.agent.tui.plan import Plan, stated_plan
 from rnj_agent.agent.tui.screens.diff import DiffScreen
 from rnj_agent.agent.tui.screens.help import HelpScreen
 from rnj_agent.agent.tui.screens.pick import PickScreen
+from rnj_agent.agent.tui.screens.text import TextScreen
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.agent.tui.widgets.composer import Composer
 from rnj_agent.agent.tui.widgets.prompt import Prompt
@@ -52,11 +55,13 @@ class ChatScreen(Screen[None]):
         self._repository = repository
         self._sent = InputHistory(history_path(repository) if repository else None)
         self._conversation = Conversation()
+        self._plan: Plan | None = None
         self._stop_pressed_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="welcome")
         yield Transcript(self._palette)
+        yield Static(id="plan")
         if self._repository is not None:
             yield Composer(self._repository, self._sent)
         yield StatusBar(self._palette)
@@ -75,6 +80,7 @@ class ChatScreen(Screen[None]):
         conversation = self._conversation
         self.query_one(StatusBar).show(status, conversation.progress, conversation.num_pieces)
         self._welcome(status)
+        self._show_plan_line()
         for queued in self.query(Queued):
             queued.show(status.queued if status else ())
 
@@ -84,6 +90,21 @@ class ChatScreen(Screen[None]):
         self.query_one(Transcript).display = not welcome.display
         if welcome.display:
             welcome.update(draw_welcome(status, self._palette))
+
+    def _show_plan_line(self) -> None:
+        plan, line = stated_plan(self._conversation.blocks), self.query_one("#plan", Static)
+        if plan != self._plan:
+            self._plan = plan
+            line.display = plan is not None
+            line.update(Text(str(plan), no_wrap=True, overflow="ellipsis"))
+
+    def show_plan(self) -> None:
+        """All of the plan whose line is shown."""
+        if self._plan is None:
+            self.notify("The model has stated no plan: no checklist, no numbered steps.")
+        else:
+            title = f"plan {self._plan.num_done}/{len(self._plan.items)}"
+            self.app.push_screen(TextScreen(title, self._plan.listing()))
 
     def set_palette(self, palette: Palette) -> None:
         self._palette = palette
