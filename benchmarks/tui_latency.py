@@ -94,10 +94,15 @@ class BusyOpener:
     def open(self, name: str, ask: Ask, on_status: OnStatus) -> LiveSession:
         return BusySession()
 
+    def use_model(self, endpoint: str, name: str) -> None:
+        """There is none."""
+
 
 def run_app() -> None:
     from rnj_agent.agent.tui.app import RnjApp
+    from rnj_agent.agent.tui.collector import pause_collector
 
+    pause_collector()  # as the command does
     RnjApp(opener=BusyOpener(Path.cwd())).run()
 
 

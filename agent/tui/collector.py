@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-_THRESHOLDS: Final = (20_000, 20, 50)
+_THRESHOLDS: Final = (5_000, 20, 100)
 """Allocations until a young collection, young ones until a middle one, those until a full one."""
 
 

@@ -8,12 +8,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from rnj_agent.agent.config_layers import LoadedConfig
     from rnj_agent.agent.live.session import LiveSession, OnStatus
     from rnj_agent.agent.modes import Ask
+
+
+_NEEDED_SOON: Final = ("rnj_agent.agent.live.session", "rnj_agent.agent.tui.draw.markdown")
+"""Found imported when a session opens, and when its first reply is drawn."""
 
 
 class Opener(Protocol):
@@ -33,8 +37,12 @@ class Opener(Protocol):
         """
         ...
 
+    def use_model(self, endpoint: str, name: str) -> None:
+        """Sessions that open from now on have this model; without a name the server's only one."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class RepositoryOpener:
     """The real one. The configuration is read, and what a session needs is imported, when one is
     opened: in a thread, since keys come meanwhile.
@@ -60,9 +68,14 @@ class RepositoryOpener:
         async with session:
             yield session
 
+    def use_model(self, endpoint: str, name: str) -> None:
+        """See ``Opener.use_model``."""
+        self.flags = {**self.flags, "model.endpoint": endpoint, "model.name": name}
+
 
 def _load(repository: Path, flags: Mapping[str, object]) -> LoadedConfig:
-    import_module("rnj_agent.agent.live.session")  # the larger part, found imported afterwards
+    for name in _NEEDED_SOON:
+        import_module(name)
     from rnj_agent.agent.config_layers import load_config
 
     return load_config(directory=repository, flags=flags)

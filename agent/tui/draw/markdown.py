@@ -5,6 +5,7 @@ A part that another one follows never changes again: it is drawn once and kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,7 @@ from rich.text import Text
 
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line, blank
 from rnj_agent.agent.tui.parts import markdown_parts
+from rnj_agent.agent.tui.pieces import Piece, pieces_of
 from rnj_agent.agent.wording import printable
 
 _MAX_COLUMNS: Final = 110
@@ -77,24 +79,39 @@ class GrowingMarkdown:
 
     def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
+        self._begin()
+
+    def _begin(self) -> None:
         self._closed = ""
-        self._closed_lines: list[Line] = []
+        """What is drawn for good."""
+        self._lines: list[Line] = []
+        """Of it."""
+        self._opened = ""
+        """The line that opens the fence which the rest begins in."""
+        self._is_cut = False
+        """Whether the rest goes on with what stands above it, without a gap."""
 
     def draw(self, text: str) -> list[Line]:
-        text = printable(text)
         if not text.startswith(self._closed):
-            self._closed, self._closed_lines = "", []
-        rest = text[len(self._closed) :]
-        *closed, last = markdown_parts(rest)
+            self._begin()
+        *closed, last = markdown_parts(self._opened + text[len(self._closed) :])
         for part in closed:
-            self._closed += part
-            self._closed_lines += _with_gap(self._closed_lines, _draw_block(part, self.canvas))
-        tail = _draw_block(last, self.canvas)
-        return [*self._closed_lines, *_with_gap(self._closed_lines, tail)]
+            self._close(pieces_of(part))
+            self._is_cut = False
+        *pieces, tail = pieces_of(last)
+        self._close(pieces)
+        self._opened = tail.opened or self._opened
+        return [*self._lines, *self._drawn(tail)]
 
+    def _close(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            self._lines += self._drawn(piece)
+            self._closed += piece.text.removeprefix(self._opened)
+            self._opened, self._is_cut = "", True
 
-def _with_gap(above: list[Line], lines: list[Line]) -> list[Line]:
-    return [blank(), *lines] if above and lines else lines
+    def _drawn(self, piece: Piece) -> list[Line]:
+        lines = _draw_block(printable(piece.source), self.canvas)
+        return [blank(), *lines] if self._lines and lines and not self._is_cut else lines
 
 
 def _draw_block(source: str, canvas: Canvas) -> list[Line]:

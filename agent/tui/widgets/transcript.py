@@ -6,27 +6,32 @@ drawn.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events, on
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
+from textual.widget import Widget
 
 from rnj_agent.agent.tui.blocks import Block, UserBlock
 from rnj_agent.agent.tui.draw.block import can_open
-from rnj_agent.agent.tui.draw.canvas import Canvas
+from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.tui.drawn import DrawnBlocks
+from rnj_agent.agent.tui.line_strips import LineStrips
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.agent.tui.viewport import Viewport
 
 _GUTTER: Final = "  "
 _MARKED: Final = "▌ "
+_EMPTY: Final[Line] = []
+_VIRTUAL_SIZE: Final = cast("Reactive[Size]", Widget.virtual_size)
 
 
 class Transcript(ScrollView):
@@ -47,6 +52,8 @@ class Transcript(ScrollView):
         self._drawn = DrawnBlocks(Canvas(width=80, palette=palette))
         self._view = Viewport(self._drawn)
         self._is_placing = False
+        self._strips = LineStrips()
+        self._base_style = Style.null()
 
     @property
     def follows_end(self) -> bool:
@@ -149,11 +156,19 @@ class Transcript(ScrollView):
             self.post_message(self.Scrolled())
 
     def _place(self) -> None:
-        """Let Textual's scrolling agree with the view."""
+        """Let Textual's scrolling agree with the view.
+
+        The height of all lines changes with every frame and moves no other widget: setting it as a
+        reactive would lay the whole screen out again.
+        """
         self._is_placing = True
+        # What lines are drawn upon; without colours that is the terminal itself.
+        self._base_style = self.rich_style if self._palette.has_colour else Style.null()
         try:
-            width = self.scrollable_content_region.width
-            self.virtual_size = Size(width, self._drawn.layout.num_lines)
+            size = Size(self.scrollable_content_region.width, self._drawn.layout.num_lines)
+            if size != self.virtual_size:
+                self.set_reactive(_VIRTUAL_SIZE, size)
+                self.vertical_scrollbar.window_virtual_size = size.height
             self.scroll_to(y=self._view.top, animate=False, immediate=True)
         finally:
             self._is_placing = False
@@ -168,15 +183,10 @@ class Transcript(ScrollView):
         index = layout.block_at(line)
         lines = self._drawn.lines(index) if self._drawn.is_drawn(index) else []
         row = line - layout.top(index)
-        segments = lines[row] if row < len(lines) else []
-        strip = Strip([self._gutter(index, is_gap=row >= len(lines) - 1), *segments])
-        strip = strip.apply_style(self._base_style).crop_extend(0, width, self._base_style)
-        return self._with_selection(strip, line).apply_offsets(0, line)
-
-    @property
-    def _base_style(self) -> Style:
-        """What lines are drawn upon; without colours that is the terminal itself."""
-        return self.rich_style if self._palette.has_colour else Style.null()
+        segments = lines[row] if row < len(lines) else _EMPTY
+        gutter = self._gutter(index, is_gap=row >= len(lines) - 1)
+        strip = self._strips.strip(line, segments, gutter, width, self._base_style)
+        return self._with_selection(strip, line)
 
     def _gutter(self, index: int, *, is_gap: bool) -> Segment:
         is_user = isinstance(self._drawn.block(index), UserBlock)

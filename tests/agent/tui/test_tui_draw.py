@@ -20,6 +20,7 @@ from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 from rnj_agent.agent.tui.drawn import DrawnBlocks
 from rnj_agent.agent.tui.output import Output
 from rnj_agent.agent.tui.parts import joined_parts, markdown_parts
+from rnj_agent.agent.tui.pieces import pieces_of
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
 from rnj_agent.agent.tui.viewport import Viewport
@@ -86,6 +87,32 @@ def test_a_reply_looks_the_same_however_it_arrived() -> None:
 def test_an_open_fence_is_drawn_as_code_while_it_grows() -> None:
     lines = text_of(GrowingMarkdown(CANVAS).draw("So:\n\n```python\nx = 1\n\ny")).split("\n")
     assert [line.rstrip() for line in lines] == ["So:", "", " x = 1", "", " y"]
+
+
+def test_a_long_list_and_long_code_grow_by_pieces_and_nothing_is_lost() -> None:
+    items = "".join(f"- item {number} of the list\n" for number in range(200))
+    code = "".join(f"x_{number} = {number}\n" for number in range(300))
+    reply = f"# Title\n\n{items}\nSo:\n\n````python\n{code}````\n\nThe end."
+    growing = GrowingMarkdown(CANVAS)
+    for end in range(0, len(reply) + 1, 97):
+        growing.draw(reply[:end])
+    lines = [line.strip() for line in text_of(growing.draw(reply)).split("\n")]
+    assert [line for line in lines if "item" in line] == [
+        f"• item {number} of the list" for number in range(200)
+    ]
+    assert [line for line in lines if line.startswith("x_")] == code.splitlines()
+    assert lines[-1] == "The end."
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["word " * 90, "- item\n", "```py\n", "```\n", "x\n" * 400, "\n"])))
+def test_pieces_join_to_the_part_and_only_the_last_may_change(chunks: list[str]) -> None:
+    part = "".join(chunks)
+    pieces = pieces_of(part)
+    assert "".join(piece.text for piece in pieces) == part
+    assert all(len(piece.text) <= 12_000 for piece in pieces)
+    closed = pieces_of(part[: len(part) // 2])[:-1]
+    assert pieces[: len(closed)] == closed
 
 
 def test_long_output_is_folded_to_head_and_tail() -> None:
