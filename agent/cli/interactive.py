@@ -24,6 +24,7 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
 
     pause_collector()
 
+    from rnj_agent.agent.cli.app_models import MachineModels
     from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.opener import RepositoryOpener
 
@@ -35,5 +36,5 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
         flags=given_flags(),
         on_loaded=take_config,
     )
-    app = RnjApp(opener=opener, resume=resume)
+    app = RnjApp(opener=opener, resume=resume, models=MachineModels())
     app.run()

@@ -18,6 +18,7 @@ from rnj_agent.agent.events import (
     CommandStarted,
     Event,
     MessageFinished,
+    Protocol,
     Redone,
     Rewound,
     RunFinished,
@@ -147,7 +148,7 @@ class Work:
             tools=self._tools,
             sandbox=self._sandbox,
             workspace=self._place.workspace,
-            protocol=protocol_from(self._config, self._model),
+            protocol=self._protocol,
             limits=replace(limits, max_wall_s=_UNBOUNDED_S),
             approve=self._policy,
             recorder=self._journal,
@@ -170,12 +171,18 @@ class Work:
             num_steps_before=self._journal.marks.num_steps,
         )
 
+    @property
+    def _protocol(self) -> Protocol:
+        """The one that the session's system prompt names, whichever model goes on with it."""
+        started = self._journal.marks.started
+        return started.protocol if started else protocol_from(self._config, self._model)
+
     def _system_prompt(self) -> str:
         """The same for all of the session, also where all of it was undone."""
         agents = self._place.agents
         return self._journal.marks.system_prompt or render_system(
             model=self._model.info.name,
-            protocol=protocol_from(self._config, self._model),
+            protocol=self._protocol,
             needs_patch=False,
             agents_md=agents.text if agents else "",
         )

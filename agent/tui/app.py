@@ -21,7 +21,9 @@ from rnj_agent.agent.tui.blocks import NoticeBlock
 from rnj_agent.agent.tui.collector import resume_collector
 from rnj_agent.agent.tui.commands import find_command
 from rnj_agent.agent.tui.follower import follow
+from rnj_agent.agent.tui.model_choice import choose_model
 from rnj_agent.agent.tui.screens.chat import ChatScreen
+from rnj_agent.agent.tui.screens.fetch import FetchScreen
 from rnj_agent.agent.tui.screens.pick import PickScreen
 from rnj_agent.agent.tui.screens.text import TextScreen
 from rnj_agent.agent.tui.sessions import find_sessions
@@ -30,9 +32,11 @@ from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
 from rnj_agent.agent.tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
+    from rnj_agent.agent.config import Config
     from rnj_agent.agent.config_layers import LoadedConfig
     from rnj_agent.agent.live.session import LiveSession
     from rnj_agent.agent.live.status import Status
+    from rnj_agent.agent.tui.models import Models
     from rnj_agent.agent.tui.opener import Opener
 
 _FRAME_S: Final = 1 / 30
@@ -52,6 +56,7 @@ class RnjApp(App[None]):
         resume: str = "",
         events: AsyncIterator[Event] | None = None,
         theme: str = "",
+        models: Models | None = None,
     ) -> None:
         # Textual greys colours out that are unwanted, unless they are the terminal's own.
         super().__init__(ansi_color="NO_COLOR" in os.environ or None)
@@ -64,6 +69,7 @@ class RnjApp(App[None]):
         self._opener = opener
         self._resume = resume
         self._events = events
+        self._models = models
         self._status: Status | None = None
         self._frame_is_due = False
         self._frame_took_s = 0.0
@@ -116,6 +122,8 @@ class RnjApp(App[None]):
         """Take over what the configuration says of the app; its warnings are shown."""
         for warning in loaded.warnings:
             self.say("warning", warning)
+        if self._models is not None:
+            self._get_model(loaded.config)
 
     def take_status(self, status: Status) -> None:
         """Show the session's status; a failure also stands in the conversation."""
@@ -178,6 +186,7 @@ class RnjApp(App[None]):
             "copy": self.chat.action_copy,
             "plan": self.chat.show_plan,
             "agents": self._show_agents,
+            "model": lambda: self._pick_model(rest),
             "theme": lambda: self._set_theme(rest),
             "sessions": self._pick_session,
             "new": lambda: self.open_session(""),
@@ -201,6 +210,25 @@ class RnjApp(App[None]):
             self.notify(done.said)
         if done.opens:
             self.open_session(done.opens)
+
+    @work(exclusive=True, group="model")
+    async def _pick_model(self, typed: str) -> None:
+        """Go on with another model: the same session where anything was said in it."""
+        if self._models is None or self._opener is None:
+            self.say("error", "/model needs a session, and none is open")
+            return
+        offer = await choose_model(self, self._models, typed)
+        if offer is not None:
+            self._opener.use_model(offer.endpoint, offer.name)
+            self.open_session(deeds.saved_name(self.session))
+
+    @work(exclusive=True, group="model")
+    async def _get_model(self, config: Config) -> None:
+        """The first time: the model is offered before anything can be said to it."""
+        assert self._models is not None
+        offer = await asyncio.to_thread(self._models.missing, config)
+        if offer is not None and await self.push_screen_wait(FetchScreen(offer, self._models)):
+            self.open_session(self._resume)
 
     def _show_agents(self) -> None:
         agents = self._status.agents if self._status else None

@@ -131,6 +131,12 @@ async def patch(session: LiveSession) -> str:
         raise RefusedError(exc.message) from exc
 
 
+def saved_name(session: LiveSession | None) -> str:
+    """Its id, to go on with; empty where nothing was said in it, or none is open."""
+    name = session.status.session_id if session else ""
+    return name if name and (sessions_dir() / name).is_dir() else ""
+
+
 def next_mode(mode: Mode) -> Mode:
     """The one that the key goes on to."""
     return MODES[(MODES.index(mode) + 1) % len(MODES)]

@@ -129,12 +129,16 @@ class ScriptedOpener:
 
     repository: Path
     opened: list[str] = field(default_factory=list[str])
+    models: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     last: ScriptedSession | None = None
 
     def open(self, name: str, ask: Ask, on_status: OnStatus) -> LiveSession:
         self.opened.append(name)
         self.last = ScriptedSession(ask, on_status)
         return self.last
+
+    def use_model(self, endpoint: str, name: str) -> None:
+        self.models.append((endpoint, name))
 
     @property
     def session(self) -> ScriptedSession:

@@ -27,6 +27,9 @@ class MemoryOpener:
     repository: Path
     turns: list[str]
 
+    def use_model(self, endpoint: str, name: str) -> None:
+        """There is only the scripted one."""
+
     def open(self, name: str, ask: Ask, on_status: OnStatus) -> LiveSession:
         parts = parts_of(list(self.turns), MemorySandbox())
         if name:
