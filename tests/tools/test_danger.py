@@ -92,5 +92,6 @@ async def test_always_is_remembered_but_never_for_what_destroys(
     approve = ask_unless_safe(ask)
     for _ in range(2):
         answer = await approve(call("bash", command=command), grade_command(command))
+        assert isinstance(answer, str)
         assert answer.split("_")[0] == decision.split("_")[0]
     assert len(asked) == num_asked
