@@ -3,8 +3,9 @@
     python benchmarks/tui_latency.py [--keys 100]
 
 The app in a real pseudo-terminal of 120 x 40, on a session that writes 300 pieces of Markdown and
-5 MB of output a second. Keys are pressed 20 a second apart; the time is from the key to the bytes
-that paint its letter. The bar: p95 <= 50 ms.
+5 MB of output a second, a new command twice a second, so that reply and command are both in view
+and blocks end as well. Keys are pressed a twentieth of a second apart; the time is from the key to
+the bytes that paint its letter. The bar: p95 <= 50 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,15 +25,24 @@ from typing import Self
 
 from tui_terminal import Terminal
 
-from rnj_agent.agent.events import Event, RunStarted, TextDelta, ToolCallStarted, ToolOutputDelta
+from rnj_agent.agent.events import (
+    Event,
+    MessageFinished,
+    RunStarted,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolOutputDelta,
+)
 from rnj_agent.agent.live.session import LiveSession, OnStatus
 from rnj_agent.agent.live.status import Status
-from rnj_agent.agent.messages import ToolCall
+from rnj_agent.agent.messages import AssistantMessage, ToolCall
 from rnj_agent.agent.modes import Ask
 
 TOKENS_PER_S = 300
 OUTPUT_BYTES_PER_S = 5_000_000
 TICKS_PER_S = 100
+TICKS_PER_STEP = 50
 KEY_EVERY_S = 0.05
 LETTERS = [chr(code) for code in range(0x3B1, 0x3C9)] + [chr(code) for code in range(0x430, 0x450)]
 """That nothing else on the screen is written with."""
@@ -59,17 +69,27 @@ class BusySession(LiveSession):
         """Nothing is held."""
 
     async def events(self, *, past: bool = True) -> AsyncGenerator[Event]:
-        call = ToolCall(id="c1", name="bash", arguments='{"command": "yes"}')
         flood = LINE * (OUTPUT_BYTES_PER_S // TICKS_PER_S // len(LINE))
         yield started()
-        yield ToolCallStarted(call=call)
         tick, began_s = 0, time.monotonic()
         while True:
+            if tick % TICKS_PER_STEP == 0:
+                for event in next_step(tick // TICKS_PER_STEP):
+                    yield event
             tick += 1
-            yield ToolOutputDelta(call_id="c1", text=flood)
+            yield ToolOutputDelta(call_id=f"c{(tick - 1) // TICKS_PER_STEP}", text=flood)
             for piece in range(TOKENS_PER_S // TICKS_PER_S):
                 yield TextDelta(text=WORDS[(3 * tick + piece) % len(WORDS)])
             await asyncio.sleep(max(0.0, began_s + tick / TICKS_PER_S - time.monotonic()))
+
+
+def next_step(number: int) -> Iterator[Event]:
+    """The reply ends, and so does the command; another one begins. Both stay in view."""
+    if number:
+        yield MessageFinished(message=AssistantMessage(content="", tool_calls=()))
+        yield ToolCallFinished(call_id=f"c{number - 1}", content="", is_error=False, exit_code=0)
+    call = ToolCall(id=f"c{number}", name="bash", arguments='{"command": "yes"}')
+    yield ToolCallStarted(call=call)
 
 
 def started() -> RunStarted:
