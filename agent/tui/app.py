@@ -21,7 +21,9 @@ from rnj_agent.agent.tui.blocks import NoticeBlock
 from rnj_agent.agent.tui.collector import resume_collector
 from rnj_agent.agent.tui.commands import find_command
 from rnj_agent.agent.tui.follower import follow
+from rnj_agent.agent.tui.keymap import FIXED, remapped
 from rnj_agent.agent.tui.model_choice import choose_model
+from rnj_agent.agent.tui.notification import desktop_note
 from rnj_agent.agent.tui.screens.chat import ChatScreen
 from rnj_agent.agent.tui.screens.fetch import FetchScreen
 from rnj_agent.agent.tui.screens.pick import PickScreen
@@ -30,6 +32,7 @@ from rnj_agent.agent.tui.sessions import find_sessions
 from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
 from rnj_agent.agent.tui.widgets.prompt import Prompt
+from rnj_agent.agent.wording import describe_call
 
 if TYPE_CHECKING:
     from rnj_agent.agent.config import Config
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.tui.models import Models
     from rnj_agent.agent.tui.opener import Opener
 
-_FRAME_S: Final = 1 / 30
+_FRAME_S: Final = 1 / 20
 
 
 class RnjApp(App[None]):
@@ -70,6 +73,7 @@ class RnjApp(App[None]):
         self._resume = resume
         self._events = events
         self._models = models
+        self._notifies = True
         self._status: Status | None = None
         self._frame_is_due = False
         self._frame_took_s = 0.0
@@ -119,7 +123,14 @@ class RnjApp(App[None]):
             resume_collector()  # where none opened
 
     def take_config(self, loaded: LoadedConfig) -> None:
-        """Take over what the configuration says of the app; its warnings are shown."""
+        """Take over what the configuration says of the app; its warnings are shown.
+
+        Raises:
+            ConfigError: a key is named that is none, or has two meanings.
+        """
+        self.chat.keys = remapped(loaded.config.keys)
+        self.set_keymap({key.id: key.keys for key in self.chat.keys if key.id not in FIXED})
+        self._notifies = loaded.config.ui.notify
         for warning in loaded.warnings:
             self.say("warning", warning)
         if self._models is not None:
@@ -130,13 +141,13 @@ class RnjApp(App[None]):
         if status.failure and (self._status is None or status.failure != self._status.failure):
             self.say("error", f"{status.failure} · {status.hint}".removesuffix(" · "))
         if self._status and (self._status.phase, status.phase) == ("working", "ready"):
-            self._call_person()
+            self._call_person("ready")
         self._status = status
         self.plan_frame()
 
     async def ask(self, question: Question) -> Answer:
         """Ask the person about a call."""
-        self._call_person()
+        self._call_person(f"asks: {describe_call(question.call)}")
         return await self.chat.ask(question)
 
     def say(self, level: Literal["info", "warning", "error"], text: str) -> None:
@@ -156,10 +167,16 @@ class RnjApp(App[None]):
         self.chat.draw(self._status)
         self._frame_took_s = time.monotonic() - started_s
 
-    def _call_person(self) -> None:
-        """Ring where the person looks elsewhere: terminals show that in their own way."""
-        if not self.app_focus:
+    def _call_person(self, why: str) -> None:
+        """Ring where the person looks elsewhere, and let the terminal tell the desktop."""
+        if self._notifies and not self.app_focus:
             self.bell()
+            self.write_terminal(desktop_note(why, os.environ))
+
+    def write_terminal(self, sequence: str) -> None:
+        """Send a sequence that draws nothing."""
+        if self._driver is not None:
+            self._driver.write(sequence)
 
     def _repaint(self, _theme: object) -> None:
         self.chat.set_palette(palette_of(self.current_theme))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final, Literal, TypeAlias
 
 from textual.binding import Binding
+
+from rnj_agent.agent.config_keys import nearest
+from rnj_agent.agent.errors import ConfigError
 
 Place: TypeAlias = Literal["prompt", "anywhere", "question"]
 
@@ -20,10 +26,13 @@ class Key:
     shown: str = ""
     """For the help, where the names of ``keys`` are not what a person calls them."""
 
+    name: str = ""
+    """Under which it can be given other keys, where the action's own does not do."""
+
     @property
     def id(self) -> str:
         """The name under which it can be given other keys."""
-        return self.action.removeprefix("app.").replace("(", ".").replace(")", "").replace("'", "")
+        return self.name or self.action.removeprefix("app.")
 
 
 KEYS: Final = (
@@ -41,12 +50,12 @@ KEYS: Final = (
     Key(
         keys="shift+tab", action="app.next_mode", help="The next mode: ask, auto-edit, yolo, plan."
     ),
-    Key(keys="pageup", action="scroll_page(-1)", help="Scroll up."),
-    Key(keys="pagedown", action="scroll_page(1)", help="Scroll down."),
+    Key(keys="pageup", action="scroll_page(-1)", name="scroll_up", help="Scroll up."),
+    Key(keys="pagedown", action="scroll_page(1)", name="scroll_down", help="Scroll down."),
     Key(keys="ctrl+home", action="go_to_start", help="To the start of the conversation."),
     Key(keys="ctrl+end", action="go_to_end", help="To its end, and follow it."),
-    Key(keys="alt+up", action="mark(-1)", help="Mark the block above."),
-    Key(keys="alt+down", action="mark(1)", help="Mark the block below."),
+    Key(keys="alt+up", action="mark(-1)", name="mark_above", help="Mark the block above."),
+    Key(keys="alt+down", action="mark(1)", name="mark_below", help="Mark the block below."),
     Key(keys="ctrl+o", action="open", help="Open or fold the marked block, or the last one."),
     Key(keys="ctrl+y", action="copy", help="Copy the marked block, or the last reply."),
     Key(keys="ctrl+g", action="app.show_diff", help="All changes of this session."),
@@ -55,14 +64,27 @@ KEYS: Final = (
     Key(keys="ctrl+c", action="stop", help="Copy what is selected; else clear; twice: quit."),
     Key(keys="ctrl+d", action="quit_if_empty", help="Quit, with an empty prompt."),
     Key(keys="ctrl+q", action="app.quit", help="Quit."),
-    Key(keys="y,1", action="answer('allow_once')", help="Allow this once.", place="question"),
+    Key(
+        keys="y,1",
+        action="answer('allow_once')",
+        name="allow_once",
+        help="Allow this once.",
+        place="question",
+    ),
     Key(
         keys="a,2",
         action="answer('allow_always')",
+        name="allow_always",
         help="Allow what begins so, for this session.",
         place="question",
     ),
-    Key(keys="n,3", action="answer('reject_once')", help="Reject.", place="question"),
+    Key(
+        keys="n,3",
+        action="answer('reject_once')",
+        name="reject_once",
+        help="Reject.",
+        place="question",
+    ),
     Key(keys="w,4", action="reject_with_word", help="Reject, and say why.", place="question"),
 )
 PLACES: Final[dict[Place, str]] = {
@@ -72,10 +94,61 @@ PLACES: Final[dict[Place, str]] = {
 }
 
 
+FIXED: Final = frozenset({"history"})
+"""What belongs to the text itself, and has no binding."""
+_SHAPE: Final = re.compile(r"(?:(?:ctrl|alt|shift|super|hyper|meta)\+)*(?:[a-z_0-9]+|\S)")
+
+
+def remapped(given: Mapping[str, str]) -> tuple[Key, ...]:
+    """All keys, with what the person's configuration says of them.
+
+    Args:
+        given: ids, and their keys as Textual writes them, separated by commas.
+
+    Raises:
+        ConfigError: no such id, no such key, or one key for two things.
+    """
+    ids = {key.id: key for key in KEYS if key.id not in FIXED}
+    for name, keys in given.items():
+        if name not in ids:
+            meant = nearest(name, ids)
+            hint = f"did you mean 'keys.{meant}'?" if meant else f"there are {', '.join(ids)}"
+            raise ConfigError(f"unknown key 'keys.{name}'.", hint=hint)
+        _check_keys(ids[name], keys)
+    changed = tuple(replace(key, keys=given.get(key.id, key.keys).replace(" ", "")) for key in KEYS)
+    _check_clashes(changed)
+    return changed
+
+
+def _check_keys(key: Key, keys: str) -> None:
+    for one in keys.replace(" ", "").split(","):
+        if not _SHAPE.fullmatch(one):
+            raise ConfigError(
+                f"'keys.{key.id}' cannot be {keys!r}: {one!r} is no key.",
+                hint="such as ctrl+x, alt+up, f5; several with commas between them",
+            )
+        if len(one) == 1 and key.place != "question":
+            raise ConfigError(
+                f"'keys.{key.id}' cannot be {one!r}: nobody could write that letter any more.",
+                hint=f"such as ctrl+{one}",
+            )
+
+
+def _check_clashes(keys: Iterable[Key]) -> None:
+    for one, other in combinations(keys, 2):
+        if {one.place, other.place} == {"prompt", "question"}:  # never at the same time
+            continue
+        if both := set(one.keys.split(",")) & set(other.keys.split(",")):
+            raise ConfigError(
+                f"{both.pop()!r} is the key of both 'keys.{one.id}' and 'keys.{other.id}'.",
+                hint="give one of them another key",
+            )
+
+
 def bindings(place: Place) -> list[Binding]:
     """The bindings of one place; above the widgets' own, so that a prompt does not eat them."""
     return [
         Binding(key.keys, key.action, key.help, id=key.id, show=False, priority=True)
         for key in KEYS
-        if key.place == place and key.action not in {"history"}
+        if key.place == place and key.id not in FIXED
     ]

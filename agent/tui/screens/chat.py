@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -21,7 +22,7 @@ from rnj_agent.agent.tui.draw.block import text_of
 from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.tui.draw.welcome import draw_welcome
 from rnj_agent.agent.tui.input_history import InputHistory, history_path
-from rnj_agent.agent.tui.keymap import bindings
+from rnj_agent.agent.tui.keymap import KEYS, Key, bindings
 from rnj_agent.agent.tui.plan import Plan, stated_plan
 from rnj_agent.agent.tui.screens.diff import DiffScreen
 from rnj_agent.agent.tui.screens.help import HelpScreen
@@ -51,6 +52,8 @@ class ChatScreen(Screen[None]):
 
     def __init__(self, palette: Palette, repository: Path | None) -> None:
         super().__init__()
+        self.keys: Sequence[Key] = KEYS
+        """As they are bound, for the help."""
         self._palette = palette
         self._repository = repository
         self._sent = InputHistory(history_path(repository) if repository else None)
@@ -118,7 +121,7 @@ class ChatScreen(Screen[None]):
 
     async def ask(self, question: Question) -> Answer:
         """Ask in place of the prompt; cancelled, the question goes away."""
-        panel = QuestionPanel(question, self._palette)
+        panel = QuestionPanel(question, self._palette, self.keys)
         await self.mount(panel, after=self.query_one(Transcript))
         self._show_composer(False)
         try:
@@ -139,7 +142,7 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.HelpWanted)
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(self._palette))
+        self.app.push_screen(HelpScreen(self._palette, self.keys))
 
     def action_show_diff(self) -> None:
         if self._conversation.patch:

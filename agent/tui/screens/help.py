@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from textual.widgets import Static
 
 from rnj_agent.agent.tui.commands import COMMANDS
 from rnj_agent.agent.tui.draw.palette import Palette
-from rnj_agent.agent.tui.keymap import KEYS, PLACES
+from rnj_agent.agent.tui.keymap import KEYS, PLACES, Key
 
 _NAMES = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 
@@ -23,21 +24,22 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,q,question_mark", "dismiss", "Close", priority=True)
     ]
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, keys: Sequence[Key] = KEYS) -> None:
         super().__init__()
         self._palette = palette
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="sheet"):
-            yield Static(help_text(self._palette))
+            yield Static(help_text(self._palette, self._keys))
 
 
-def help_text(palette: Palette) -> Text:
+def help_text(palette: Palette, keys: Sequence[Key] = KEYS) -> Text:
     """All of the help, section by section."""
     text = Text()
     for place, title in PLACES.items():
         text.append(f"{title}\n", palette.heading)
-        for key in KEYS:
+        for key in keys:
             if key.place == place:
                 text.append(f"  {shown_keys(key.shown or key.keys):<34}", palette.accent)
                 text.append(f"{key.help}\n", palette.text)

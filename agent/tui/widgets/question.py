@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,7 +17,7 @@ from rnj_agent.agent.approval import Decision
 from rnj_agent.agent.modes import Answer, Question
 from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.tui.draw.question import draw_question
-from rnj_agent.agent.tui.keymap import bindings
+from rnj_agent.agent.tui.keymap import KEYS, Key, bindings
 
 
 class QuestionPanel(Vertical, can_focus=True):
@@ -24,11 +25,12 @@ class QuestionPanel(Vertical, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("question")]
 
-    def __init__(self, question: Question, palette: Palette) -> None:
+    def __init__(self, question: Question, palette: Palette, keys: Sequence[Key] = KEYS) -> None:
         super().__init__()
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._question = question
         self._palette = palette
+        self._keys = {key.id: key.keys.partition(",")[0] for key in keys}
 
     def compose(self) -> ComposeResult:
         yield Static(draw_question(self._question, self._palette))
@@ -74,10 +76,10 @@ class QuestionPanel(Vertical, can_focus=True):
 
     def _answers(self) -> Text:
         always = " and ".join(map(str, self._question.patterns)) or "exactly this"
-        accent = self._palette.accent
+        accent, keys = self._palette.accent, self._keys
         return Text.assemble(
-            ("y", accent), " once   ",
-            ("a", accent), f" always in this session: {always}   ",
-            ("n", accent), " no   ",
-            ("w", accent), " no, with a word",
+            (keys["allow_once"], accent), " once   ",
+            (keys["allow_always"], accent), f" always in this session: {always}   ",
+            (keys["reject_once"], accent), " no   ",
+            (keys["reject_with_word"], accent), " no, with a word",
         )  # fmt: skip
