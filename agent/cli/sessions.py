@@ -67,15 +67,38 @@ def show_command(session: str, patch: bool, svg: Path | None, as_json: bool) -> 
 
 @command.command("replay", short_help="Open a session in the app, to look at it.")
 @click.argument("session", default="last")
-def replay_command(session: str) -> None:
-    """Open a session in the app: SESSION is an id, the beginning or end of one, or `last`."""
+@click.option(
+    "--screenshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Draw the app into this file instead, without a terminal.",
+)
+@click.option("--size", default="100x30", show_default=True, help="Of the screenshot.")
+@click.option("--theme", default="", metavar="NAME", help="rnj-dark, rnj-light, …")
+def replay_command(session: str, screenshot: Path | None, size: str, theme: str) -> None:
+    """Open a session in the app: SESSION is an id, the beginning or end of one, or `last`; or the
+    folder of a recording.
+    """
     from rnj_agent.agent.session_list import find_session
 
-    found = find_session(session)
+    is_recording = Path(session, "events.jsonl").is_file()
+    directory = Path(session) if is_recording else find_session(session).directory
     from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.replay import replayed
+    from rnj_agent.agent.tui.themes import THEMES
 
-    RnjApp(events=replayed(found.directory)).run()
+    names = [known.name for known in THEMES]
+    if theme and theme not in names:
+        raise click.BadParameter(f"no theme {theme!r}; there are {', '.join(names)}")
+    if screenshot is None:
+        RnjApp(events=replayed(directory), theme=theme).run()
+        return
+    columns, rows = _columns_and_rows(size)
+    from rnj_agent.agent.cli.interrupts import run_async
+    from rnj_agent.agent.tui.picture import draw_picture
+
+    picture = draw_picture(replayed(directory), columns=columns, rows=rows, theme=theme)
+    screenshot.write_text(run_async(picture), encoding="utf-8")
 
 
 @command.command("resume", short_help="Go on with a session, in the app or headless.")
@@ -148,6 +171,15 @@ def export_command(session: str, form: ExportForm, output: Path | None) -> None:
         click.echo(data, nl=False)
     else:
         output.write_bytes(data)
+
+
+def _columns_and_rows(size: str) -> tuple[int, int]:
+    columns, _, rows = size.partition("x")
+    if not (columns.isdecimal() and rows.isdecimal()):
+        raise click.BadParameter(f"{size!r} is no size such as 100x30")
+    if not (20 <= int(columns) <= 500 and 5 <= int(rows) <= 500):
+        raise click.BadParameter(f"{size} is too small or too large for a picture")
+    return int(columns), int(rows)
 
 
 def _replay(events: Iterator[Event], *, as_json: bool) -> None:

@@ -84,6 +84,29 @@ def test_a_picture_that_needs_no_other_host(tmp_path: Path) -> None:
     assert "look&#160;at&#160;it." in drawn
 
 
+@pytest.mark.parametrize("theme", ["", "rnj-light"])
+def test_the_app_itself_is_drawn_without_a_terminal(tmp_path: Path, theme: str) -> None:
+    file = tmp_path / "app.svg"
+    run("replay", "last", "--screenshot", str(file), "--size", "80x24", "--theme", theme)
+    drawn = file.read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert "@font-face" not in drawn
+    assert "Empty&#160;input&#160;crashes" in drawn
+    assert "replay" in drawn
+
+
+@pytest.mark.parametrize("wrong", [["--size", "big"], ["--size", "1x1"], ["--theme", "pink"]])
+def test_a_picture_that_cannot_be_is_refused(tmp_path: Path, wrong: list[str]) -> None:
+    arguments = ["sessions", "replay", "last", "--screenshot", str(tmp_path / "x.svg"), *wrong]
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_the_recording_of_the_documentation_is_drawn(tmp_path: Path) -> None:
+    recording = Path(__file__).parents[3] / "docs" / "recordings" / "intervals"
+    run("replay", str(recording), "--screenshot", str(tmp_path / "x.svg"))
+    assert "verified" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
 def test_export_writes_markdown_events_or_the_patch(tmp_path: Path):
     assert run("export").startswith("# Empty input crashes\n")
     kinds = [json.loads(line)["kind"] for line in run("export", "-f", "jsonl").splitlines()]
