@@ -6,16 +6,19 @@ the same object.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from rnj_agent.agent.events import (
+    CommandFinished,
     ContextCompacted,
     Delivered,
     FilesChanged,
     RunFinished,
     RunStarted,
     TestPhase,
+    ToolCallFinished,
+    VerificationFinished,
 )
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.tui.output import Output
@@ -70,6 +73,16 @@ class CallBlock:
     exit_code: int | None = None
     duration_s: float = 0.0
 
+    def finished(self, event: ToolCallFinished) -> CallBlock:
+        return replace(
+            self,
+            content=event.content,
+            done=True,
+            is_error=event.is_error,
+            exit_code=event.exit_code,
+            duration_s=event.duration_s,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandBlock:
@@ -82,6 +95,15 @@ class CommandBlock:
     exit_code: int | None = None
     """None: it runs still, or was interrupted."""
     duration_s: float = 0.0
+
+    def finished(self, event: CommandFinished) -> CommandBlock:
+        return replace(
+            self,
+            content=event.content,
+            done=True,
+            exit_code=event.exit_code,
+            duration_s=event.duration_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +129,16 @@ class VerificationBlock:
     passed: bool = False
     exit_code: int = 0
     duration_s: float = 0.0
+
+    def finished(self, event: VerificationFinished) -> VerificationBlock:
+        return replace(
+            self,
+            done=True,
+            passed=event.passed,
+            exit_code=event.exit_code,
+            output=event.output,
+            duration_s=event.duration_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,8 @@ whatever prefix of whatever stream. It draws nothing and knows no widget.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from rnj_agent.agent.events import (
     CommandFinished,
@@ -34,7 +33,7 @@ from rnj_agent.agent.events import (
     VerificationFinished,
     VerificationStarted,
 )
-from rnj_agent.agent.messages import AssistantMessage, UserMessage
+from rnj_agent.agent.messages import AssistantMessage, ToolCall, UserMessage
 from rnj_agent.agent.tui.blocks import (
     Block,
     CallBlock,
@@ -54,9 +53,7 @@ from rnj_agent.agent.tui.blocks import (
 from rnj_agent.agent.tui.parts import joined_parts
 from rnj_agent.agent.tui.progress import Progress, progress_after
 from rnj_agent.agent.tui.steps import Steps
-
-_FENCE: Final = re.compile(r"^```", re.MULTILINE)
-_CALL_MARK: Final = "<tool_call>"
+from rnj_agent.agent.tui.written_call import without_written_call, words_of
 
 
 class Conversation:
@@ -73,6 +70,7 @@ class Conversation:
         self._first_changed = 0
         self._expects_task = False
         self._in_step = False
+        self._has_native_call = False
         self._calls: dict[str, int] = {}
 
     @property
@@ -165,6 +163,7 @@ class Conversation:
                 self._think(event.text)
             case MessageFinished(message=AssistantMessage() as message):
                 self._close_words(message)
+                self._has_native_call = bool(message.tool_calls)
             case MessageFinished(message=UserMessage() as message):
                 self._hear(message.content)
             case MessageFinished():
@@ -204,20 +203,13 @@ class Conversation:
         if isinstance(last, ReasoningBlock) and not last.done:
             self._replace_last(ReasoningBlock(text=last.text, done=True))
         elif isinstance(last, ReplyBlock) and not last.done:
-            text = message.content if message and message.tool_calls else last.text
-            self._replace_last_reply(text)
-
-    def _replace_last_reply(self, text: str) -> None:
-        """A long reply becomes several blocks: only those in view will be drawn."""
-        first, *others = joined_parts(text)
-        self._replace_last(ReplyBlock(text=first, done=True))
-        for part in others:
-            self.append(ReplyBlock(text=part, done=True))
+            self._cut(len(self.blocks) - 1)
+            self._append_reply(words_of(last.text, message))
 
     def _apply_call(self, event: ToolCallStarted | ToolOutputDelta | ToolCallFinished) -> None:
         match event:
             case ToolCallStarted(call=call):
-                self._drop_written_call()
+                self._drop_written_call(call)
                 self._calls[call.id] = len(self.blocks)
                 self.append(CallBlock(call=call, repaired=event.repaired))
             case ToolOutputDelta():
@@ -226,7 +218,7 @@ class Conversation:
                     self._replace(self._calls[event.call_id], grown)
             case ToolCallFinished():
                 if isinstance(block := self._call(event.call_id), CallBlock):
-                    self._replace(self._calls[event.call_id], _finished(block, event))
+                    self._replace(self._calls[event.call_id], block.finished(event))
 
     def _call(self, call_id: str) -> CallBlock | CommandBlock | None:
         """The block of a call, or of a command of the person's."""
@@ -245,7 +237,7 @@ class Conversation:
                 self.append(CommandBlock(command=event.command))
             case CommandFinished():
                 if isinstance(block := self._call(event.command_id), CommandBlock):
-                    self._replace(self._calls[event.command_id], _ended(block, event))
+                    self._replace(self._calls[event.command_id], block.finished(event))
             case FilesChanged():
                 if event.patch and not self._shows_edit():
                     self.append(ChangesBlock(event=event))
@@ -264,8 +256,7 @@ class Conversation:
     def _undo(self, event: Rewound) -> None:
         self.patch = event.patch
         start = self.steps.undo(event.step, self.blocks)
-        self._first_changed = min(self._first_changed, start)
-        del self.blocks[start:]
+        self._cut(start)
         self.append(NoticeBlock(level="info", text=f"undone from step {event.step} on"))
 
     def _redo(self, event: Redone) -> None:
@@ -275,14 +266,27 @@ class Conversation:
             self.blocks[:] = blocks
         self.append(NoticeBlock(level="info", text="done again"))
 
-    def _drop_written_call(self) -> None:
-        """A call that was written as a code block stands in the conversation once, as a call."""
+    def _drop_written_call(self, call: ToolCall) -> None:
+        """A call that was written as text stands in the conversation once, as a call."""
         self._close_words()
-        last = self._last()
-        if isinstance(last, ReplyBlock):
-            text = _without_written_call(last.text)
-            if text != last.text:
-                self._replace_last(ReplyBlock(text=text, done=True))
+        start = len(self.blocks)
+        while start and isinstance(self.blocks[start - 1], ReplyBlock):
+            start -= 1
+        said = "".join(block.text for block in self.blocks[start:] if isinstance(block, ReplyBlock))
+        kept = said if self._has_native_call else without_written_call(said, call)
+        if kept != said:
+            self._cut(start)
+            self._append_reply(kept)
+
+    def _cut(self, start: int) -> None:
+        self._first_changed = min(self._first_changed, start)
+        del self.blocks[start:]
+
+    def _append_reply(self, text: str) -> None:
+        """A long reply becomes several blocks: only those in view will be drawn."""
+        for part in joined_parts(text):
+            if part:
+                self.append(ReplyBlock(text=part, done=True))
 
     def _apply_verification(self, event: VerificationStarted | VerificationFinished) -> None:
         match event:
@@ -291,45 +295,4 @@ class Conversation:
             case VerificationFinished():
                 last = self._last()
                 if isinstance(last, VerificationBlock) and not last.done:
-                    self._replace_last(_verified(last, event))
-
-
-def _finished(block: CallBlock, event: ToolCallFinished) -> CallBlock:
-    return replace(
-        block,
-        content=event.content,
-        done=True,
-        is_error=event.is_error,
-        exit_code=event.exit_code,
-        duration_s=event.duration_s,
-    )
-
-
-def _verified(block: VerificationBlock, event: VerificationFinished) -> VerificationBlock:
-    return replace(
-        block,
-        done=True,
-        passed=event.passed,
-        exit_code=event.exit_code,
-        output=event.output,
-        duration_s=event.duration_s,
-    )
-
-
-def _ended(block: CommandBlock, event: CommandFinished) -> CommandBlock:
-    return replace(
-        block,
-        content=event.content,
-        done=True,
-        exit_code=event.exit_code,
-        duration_s=event.duration_s,
-    )
-
-
-def _without_written_call(text: str) -> str:
-    """Without the call at its end, whether in tags or as a code block."""
-    text = text.partition(_CALL_MARK)[0].rstrip()
-    fences = [match.start() for match in _FENCE.finditer(text)]
-    if len(fences) % 2:
-        return text[: fences[-1]].rstrip()
-    return text[: fences[-2]].rstrip() if fences and text.endswith("\n```") else text
+                    self._replace_last(last.finished(event))

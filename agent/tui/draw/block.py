@@ -26,6 +26,7 @@ from rnj_agent.agent.tui.blocks import (
 from rnj_agent.agent.tui.draw.call import BAR, draw_call, draw_command, draw_verification
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import draw_diff, files_of_patch
+from rnj_agent.agent.tui.written_call import before_tags, with_fences_on_lines
 from rnj_agent.agent.wording import counted, describe_end, printable
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _FOLDED_LINES: Final = 3
 """Of the model's reasoning and of what it was told."""
 _FOLDED_USER_LINES: Final = 20
-_CALL_MARK: Final = "<tool_call>"
 
 
 def draw_block(
@@ -76,7 +76,7 @@ def draw_block(
 def _draw_reply(block: ReplyBlock, canvas: Canvas, growing: GrowingMarkdown | None) -> list[Line]:
     from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown  # not needed for an empty screen
 
-    return (growing or GrowingMarkdown(canvas)).draw(block.text.partition(_CALL_MARK)[0])
+    return (growing or GrowingMarkdown(canvas)).draw(with_fences_on_lines(before_tags(block.text)))
 
 
 def can_open(block: Block) -> bool:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnj_agent.agent.events import Event, TextDelta, ToolOutputDelta
+from rnj_agent.agent.events import (
+    Event,
+    MessageFinished,
+    TextDelta,
+    ToolCallStarted,
+    ToolOutputDelta,
+)
+from rnj_agent.agent.messages import AssistantMessage, ToolCall
 from rnj_agent.agent.scripted_model import says
 from rnj_agent.agent.tui.blocks import (
     CallBlock,
@@ -18,6 +25,7 @@ from rnj_agent.agent.tui.blocks import (
 )
 from rnj_agent.agent.tui.output import Output
 from rnj_agent.agent.tui.state import Conversation
+from rnj_agent.agent.tui.written_call import without_written_call
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 from tests.agent.loop_runs import SUBMIT, bash, make_loop, run
 from tests.agent.test_render import RUN
@@ -73,6 +81,45 @@ async def test_a_call_written_as_a_code_block_is_shown_once() -> None:
     conversation = folded(await run(make_loop(turns)))
     said = next(block for block in conversation.blocks if isinstance(block, ReplyBlock))
     assert said.text == "THOUGHT: look."
+
+
+async def test_a_call_behind_a_label_on_one_line_is_shown_once() -> None:
+    """As small models write it; the heredoc has empty lines, so the reply is of several parts."""
+    command = "cat > x.py <<'EOF'\nimport os\n\n\ndef f():\n    return 1\nEOF\npython x.py"
+    turns = [says(f"THOUGHT: I write it.\n\nCOMMAND: ```bash\n{command}\n```"), SUBMIT]
+    conversation = folded(await run(make_loop(turns, protocol="text")))
+    said = [block.text for block in conversation.blocks if isinstance(block, ReplyBlock)]
+    calls = [block.call for block in conversation.blocks if isinstance(block, CallBlock)]
+    assert said[0] == "THOUGHT: I write it."
+    assert "import os" not in "".join(said)
+    assert "import os" in calls[0].arguments
+
+
+async def test_a_mended_call_of_the_text_protocol_is_shown_once() -> None:
+    turns = [f"I look.\n\n{bash('cat a')}", SUBMIT]
+    conversation = folded(await run(make_loop(turns, protocol="text")))
+    said = [block.text for block in conversation.blocks if isinstance(block, ReplyBlock)]
+    assert said[0] == "I look."
+    assert "cat a" not in "".join(said)
+
+
+def test_code_at_the_end_of_a_reply_stays_where_the_call_is_beside_it() -> None:
+    call = ToolCall(id="c1", name="bash", arguments='{"command": "cat a"}')
+    message = AssistantMessage(content="Such as:\n\n```python\nx = 1\n```", tool_calls=(call,))
+    conversation = folded(
+        [
+            TextDelta(text=message.content),
+            MessageFinished(message=message),
+            ToolCallStarted(call=call),
+        ]
+    )
+    assert conversation.blocks[0] == ReplyBlock(text=message.content, done=True)
+
+
+def test_code_that_became_no_call_stays_in_the_reply() -> None:
+    text = "Such as:\n\n```python\nx = 1\n```\n\nSo I look."
+    call = ToolCall(id="c1", name="bash", arguments='{"command": "cat a"}')
+    assert without_written_call(text, call) == text
 
 
 def test_verification_and_usage_reach_block_and_progress() -> None:
