@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rnj_agent.agent.tui.blocks import Block, ReplyBlock
 from rnj_agent.agent.tui.draw.block import draw_block, estimate_height
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
+from rnj_agent.agent.tui.draw.lazy_lines import LazyLines
 from rnj_agent.agent.tui.layout import Layout
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _MAX_LINES: Final = 6_000
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     block: Block
-    lines: list[Line]
+    lines: Sequence[Line]
+    num_kept: int
+    """Lines of it that take room: of a long output that is drawn as it is looked at, none."""
 
 
 class DrawnBlocks:
@@ -59,15 +62,16 @@ class DrawnBlocks:
         self._forget(index)
         self.lines(index)
 
-    def lines(self, index: int) -> list[Line]:
+    def lines(self, index: int) -> Sequence[Line]:
         """A block's lines, an empty one behind them; afterwards its height is exact."""
         block = self._blocks[index]
         drawn = self._drawn.get(index)
         if drawn is None or drawn.block is not block:
             self._forget(index)
-            drawn = _Drawn(block, self._draw(index, block))
+            lines = self._draw(index, block)
+            drawn = _Drawn(block, lines, 0 if isinstance(lines, LazyLines) else len(lines))
             self._drawn[index] = drawn
-            self._num_lines += len(drawn.lines)
+            self._num_lines += drawn.num_kept
             self._prune(keep=index)
         self._drawn.move_to_end(index)
         self.layout.set_height(index, len(drawn.lines))
@@ -78,9 +82,11 @@ class DrawnBlocks:
         drawn = self._drawn.get(index)
         return drawn is not None and drawn.block is self._blocks[index]
 
-    def _draw(self, index: int, block: Block) -> list[Line]:
+    def _draw(self, index: int, block: Block) -> Sequence[Line]:
         growing = self._growing_for(index, block)
         lines = draw_block(block, self._canvas, is_open=index in self.opened, growing=growing)
+        if isinstance(lines, LazyLines):
+            return lines
         return [*lines, []] if lines else []
 
     def _growing_for(self, index: int, block: Block) -> GrowingMarkdown | None:
@@ -104,7 +110,7 @@ class DrawnBlocks:
 
     def _forget(self, index: int) -> None:
         if (drawn := self._drawn.pop(index, None)) is not None:
-            self._num_lines -= len(drawn.lines)
+            self._num_lines -= drawn.num_kept
 
     def _forget_all(self) -> None:
         self._drawn.clear()

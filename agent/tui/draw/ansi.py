@@ -22,17 +22,27 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;:]*m")
 
 def output_lines(output: str, *, has_colour: bool = True) -> list[Text]:
     """Lines as they stood at the end: a progress bar is one, in its last state."""
+    lines = split_lines(output)
+    if "\x1b" not in output and "\x9b" not in output:
+        return [_plain(line) for line in lines]
+    decoder = AnsiDecoder()
+    decoded = [decoder.decode_line(_harmless(line)) for line in lines]
+    return decoded if has_colour else [_without_colour(line) for line in decoded]
+
+
+def split_lines(output: str) -> list[str]:
+    """Lines as they stood at the end, with no escapes but colours; controls are still in them."""
     output = output.replace("\r\n", "\n").replace("\x9b", "\x1b[")
     if "\x1b" in output:
         output = _OTHER_ESCAPES.sub("", output)
     lines = output.removesuffix("\n").split("\n") if output else []
     if "\r" in output:
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
-    if "\x1b" not in output:
-        return [_plain(line) for line in lines]
-    decoder = AnsiDecoder()
-    decoded = [decoder.decode_line(_harmless(line)) for line in lines]
-    return decoded if has_colour else [_without_colour(line) for line in decoded]
+    return lines
+
+
+def without_colours(line: str) -> str:
+    return _COLOURS.sub("", line)
 
 
 def _plain(line: str) -> Text:

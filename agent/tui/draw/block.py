@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
 from rich.style import Style
@@ -39,7 +40,7 @@ _FOLDED_USER_LINES: Final = 20
 
 def draw_block(
     block: Block, canvas: Canvas, *, is_open: bool, growing: GrowingMarkdown | None = None
-) -> list[Line]:
+) -> Sequence[Line]:
     """Lines no wider than the canvas.
 
     Args:

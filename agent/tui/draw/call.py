@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from rnj_agent.agent.tui.blocks import CallBlock, CommandBlock, VerificationBloc
 from rnj_agent.agent.tui.draw.ansi import output_lines
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import diff_of_texts, draw_diff
+from rnj_agent.agent.tui.draw.lazy_lines import LazyLines
 from rnj_agent.agent.wording import describe_call, printable
 
 _HEAD_LINES: Final = 3
@@ -22,10 +24,12 @@ _LIVE_CHARS: Final = 16_000
 """Of an output that is still growing and not opened, this much of its end is looked at."""
 _LIVE_OPEN_CHARS: Final = 64_000
 _LIVE_OPEN_LINES: Final = 200
+_LAZY_CHARS: Final = 20_000
+"""An output that is longer is drawn by the lines in view, once it is opened."""
 BAR: Final = "│ "
 
 
-def draw_call(block: CallBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
+def draw_call(block: CallBlock, canvas: Canvas, *, is_open: bool) -> Sequence[Line]:
     arguments = call_arguments(block.call)
     header = canvas.spread(
         _asked(block.call, arguments, canvas, is_open=is_open), _came(block, canvas)
@@ -35,10 +39,10 @@ def draw_call(block: CallBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
         return [*header, *repairs, *_draw_edit(arguments, canvas, is_open=is_open)]
     if block.call.name == "submit" and block.done and not block.is_error:
         return [*header, *repairs]
-    return [*header, *repairs, *_draw_result(block, canvas, is_open=is_open)]
+    return _behind([*header, *repairs], _draw_result(block, canvas, is_open=is_open))
 
 
-def draw_command(block: CommandBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
+def draw_command(block: CommandBlock, canvas: Canvas, *, is_open: bool) -> Sequence[Line]:
     palette = canvas.palette
     asked = Text.assemble(("! ", palette.warning), (printable(block.command), palette.user))
     if not block.done:
@@ -47,10 +51,10 @@ def draw_command(block: CommandBlock, canvas: Canvas, *, is_open: bool) -> list[
         came = Text("interrupted", style=palette.warning)
     else:
         came = _exit(block.exit_code, block.duration_s, canvas)
-    return [*canvas.spread(asked, came), *_draw_result(block, canvas, is_open=is_open)]
+    return _behind(canvas.spread(asked, came), _draw_result(block, canvas, is_open=is_open))
 
 
-def draw_verification(block: VerificationBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
+def draw_verification(block: VerificationBlock, canvas: Canvas, *, is_open: bool) -> Sequence[Line]:
     palette = canvas.palette
     when = {"before": "before any change", "during": "after a change", "after": "at the end"}
     asked = Text.assemble(("test ", palette.accent), (printable(block.command), palette.text))
@@ -66,8 +70,7 @@ def draw_verification(block: VerificationBlock, canvas: Canvas, *, is_open: bool
     header = canvas.spread(asked, came)
     if block.passed and not is_open:
         return header
-    lines = output_lines(block.output, has_colour=palette.has_colour)
-    return [*header, *_folded(lines, canvas, is_open=is_open)]
+    return _behind(header, _draw_output(block.output, canvas, is_open=is_open))
 
 
 def call_arguments(call: ToolCall) -> dict[str, Any]:
@@ -123,29 +126,48 @@ def _draw_edit(arguments: dict[str, Any], canvas: Canvas, *, is_open: bool) -> l
     return [*lines[: most - 1], canvas.cropped(more, prefix=bar)]
 
 
-def _draw_result(block: CallBlock | CommandBlock, canvas: Canvas, *, is_open: bool) -> list[Line]:
-    has_colour = canvas.palette.has_colour
+def _draw_result(
+    block: CallBlock | CommandBlock, canvas: Canvas, *, is_open: bool
+) -> Sequence[Line]:
     if block.done or not block.output.num_chars:
         # What a command's result says without output is its exit code: that is shown above.
         told = block.content if block.exit_code is None else ""
         text = block.output.text if block.output.num_chars else told
-        return _folded(output_lines(text, has_colour=has_colour), canvas, is_open=is_open)
+        return _draw_output(text, canvas, is_open=is_open)
     text = block.output.last_chars(_LIVE_OPEN_CHARS if is_open else _LIVE_CHARS)
     if block.output.num_chars <= len(text):
-        return _folded(output_lines(text, has_colour=has_colour), canvas, is_open=is_open)
+        return _draw_output(text, canvas, is_open=is_open)
     most = _LIVE_OPEN_LINES if is_open else _HEAD_LINES + _TAIL_LINES
     last = "\n".join(text.split("\n")[-most - 1 :])  # the rest is never decoded
     size = _dim(f"… {block.output.num_chars:,} characters so far", canvas)
-    shown = output_lines(last, has_colour=has_colour)[-most:]
+    shown = output_lines(last, has_colour=canvas.palette.has_colour)[-most:]
     return _behind_bar([size, *shown], canvas, is_open=False)
 
 
-def _folded(lines: list[Text], canvas: Canvas, *, is_open: bool) -> list[Line]:
+def _draw_output(output: str, canvas: Canvas, *, is_open: bool) -> Sequence[Line]:
+    """All of it, or its head and tail; nothing else is decoded."""
+    has_colour = canvas.palette.has_colour
+    bar = Text(BAR, style=canvas.palette.dim)
+    if is_open and len(output) > _LAZY_CHARS:
+        return LazyLines([], output, canvas, bar=bar)
+    lines = output.removesuffix("\n").split("\n")
     num_hidden = len(lines) - _HEAD_LINES - _TAIL_LINES
     if is_open or num_hidden <= 1:
-        return _behind_bar(lines, canvas, is_open=is_open)
+        return _behind_bar(output_lines(output, has_colour=has_colour), canvas, is_open=is_open)
+    head, tail = "\n".join(lines[:_HEAD_LINES]), "\n".join(lines[-_TAIL_LINES:])
     gap = _dim(f"… {num_hidden:,} more lines", canvas)
-    return _behind_bar([*lines[:_HEAD_LINES], gap, *lines[-_TAIL_LINES:]], canvas, is_open=False)
+    shown = [
+        *output_lines(head, has_colour=has_colour),
+        gap,
+        *output_lines(tail, has_colour=has_colour),
+    ]
+    return _behind_bar(shown, canvas, is_open=False)
+
+
+def _behind(before: Sequence[Line], lines: Sequence[Line]) -> Sequence[Line]:
+    if isinstance(lines, LazyLines):
+        return lines.behind(before)
+    return [*before, *lines]
 
 
 def _behind_bar(lines: list[Text], canvas: Canvas, *, is_open: bool) -> list[Line]:

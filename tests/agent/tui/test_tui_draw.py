@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +12,12 @@ from rich.color import Color as RichColor
 from textual.color import Color
 
 from rnj_agent.agent.messages import ToolCall
-from rnj_agent.agent.tui.blocks import CallBlock
+from rnj_agent.agent.tui.blocks import CallBlock, CommandBlock
 from rnj_agent.agent.tui.draw.ansi import output_lines
 from rnj_agent.agent.tui.draw.block import draw_block
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import diff_of_texts, files_of_patch
+from rnj_agent.agent.tui.draw.lazy_lines import LazyLines
 from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
 from rnj_agent.agent.tui.drawn import DrawnBlocks
 from rnj_agent.agent.tui.output import Output
@@ -32,7 +34,7 @@ CANVAS = Canvas(width=60, palette=palette_of(DARK))
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\x1b[1;31mred\x1b[0m\x1b[9999Cx\x1bPq\x1b\\y\b\x00\n"
 
 
-def text_of(lines: list[Line]) -> str:
+def text_of(lines: Sequence[Line]) -> str:
     return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
@@ -124,6 +126,18 @@ def test_long_output_is_folded_to_head_and_tail() -> None:
     assert "✗ exit 1" in folded
     assert "test_case_5" not in folded
     assert "test_case_5" in text_of(draw_block(block, CANVAS, is_open=True))
+
+
+def test_a_long_output_is_opened_without_drawing_what_is_not_looked_at() -> None:
+    words = "".join(f"{n} \x1b[32mpassed\x1b[0m {'漢字' * (n % 40)}\tend\n" for n in range(3_000))
+    block = CommandBlock(command="x", output=Output().plus(words), done=True, exit_code=0)
+    lines = draw_block(block, CANVAS, is_open=True)
+    assert isinstance(lines, LazyLines)
+    assert len(lines) > 3_000
+    text = text_of(list(lines))
+    assert all(sum(segment.cell_length for segment in line) <= 60 for line in lines)
+    assert all(f"{number} passed" in text for number in range(0, 3_000, 7))
+    assert lines[-1] == lines[len(lines) - 1] == []
 
 
 def test_a_patch_is_read_file_by_file() -> None:
