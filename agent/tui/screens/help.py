@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -16,6 +16,17 @@ from rnj_agent.agent.tui.commands import COMMANDS
 from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.tui.keymap import KEYS, PLACES, Key
 
+_ELSE: Final = (
+    ("!command", "Run it in the sandbox; the model reads of it."),
+    ("@path", "Name a file of the repository."),
+    ("A message while it works", "Waits, and joins at the next step."),
+    ("A long paste", "Folds to a marker, and is sent whole."),
+    ("Click, wheel, drag", "Open or fold a block; scroll; select, then Ctrl+C copies."),
+    ("AGENTS.md", "The model is told of it; /agents shows what."),
+    ("A plan that the model states", "One line above the prompt; /plan shows all."),
+    ("[keys] in the config file", "Gives these keys anew; docs/tui.md has the names."),
+    ("[ui] notify", "Bell and desktop note while the focus is elsewhere."),
+)
 _NAMES = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 
 
@@ -49,10 +60,10 @@ def help_text(palette: Palette, keys: Sequence[Key] = KEYS) -> Text:
         name = f"/{command.name} {command.arguments}"
         text.append(f"  {name:<34}", palette.accent)
         text.append(f"{command.help}\n", palette.text)
-    text.append(f"  {'!command':<34}", palette.accent)
-    text.append("Run it in the sandbox; the model reads of it.\n", palette.text)
-    text.append(f"  {'@path':<34}", palette.accent)
-    text.append("Name a file of the repository.", palette.text)
+    text.append("\nElse\n", palette.heading)
+    for what, told in _ELSE:
+        text.append(f"  {what:<34}", palette.accent)
+        text.append(f"{told}\n", palette.text)
     return text
 
 
