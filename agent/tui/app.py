@@ -30,7 +30,7 @@ from rnj_agent.agent.tui.screens.pick import PickScreen
 from rnj_agent.agent.tui.screens.text import TextScreen
 from rnj_agent.agent.tui.sessions import find_sessions
 from rnj_agent.agent.tui.state import Conversation
-from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
+from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of, wants_colour
 from rnj_agent.agent.tui.widgets.prompt import Prompt
 from rnj_agent.agent.wording import describe_call
 
@@ -62,10 +62,11 @@ class RnjApp(App[None]):
         models: Models | None = None,
     ) -> None:
         # Textual greys colours out that are unwanted, unless they are the terminal's own.
-        super().__init__(ansi_color="NO_COLOR" in os.environ or None)
+        has_colour = wants_colour(os.environ)
+        super().__init__(ansi_color=None if has_colour else True)
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme or (PLAIN.name if self.no_color else DARK.name)
+        self.theme = theme or (DARK.name if has_colour else PLAIN.name)
         self.animation_level = "none"
         self.conversation = Conversation()
         self.session: LiveSession | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from rich.style import Style
@@ -88,6 +90,17 @@ _PLAIN_PALETTE: Final = Palette(
     code_background="default",
     has_colour=False,
 )
+
+
+_COLOURLESS: Final = re.compile(r"dumb|unknown|vt(52|1\d\d|2\d\d)|.*-m(ono)?\Z")
+"""Values of TERM whose terminals have no colours."""
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool:
+    """Whether to draw in colours: not where the person or the terminal says no."""
+    if "NO_COLOR" in environ:
+        return False
+    return "COLORTERM" in environ or not _COLOURLESS.match(environ.get("TERM", ""))
 
 
 def palette_of(theme: Theme) -> Palette:

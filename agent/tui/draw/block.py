@@ -27,6 +27,7 @@ from rnj_agent.agent.tui.blocks import (
 from rnj_agent.agent.tui.draw.call import BAR, draw_call, draw_command, draw_verification
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import draw_diff, files_of_patch
+from rnj_agent.agent.tui.draw.lazy_lines import LazyLines
 from rnj_agent.agent.tui.written_call import before_tags, with_fences_on_lines
 from rnj_agent.agent.wording import counted, describe_end, printable
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _FOLDED_LINES: Final = 3
 """Of the model's reasoning and of what it was told."""
 _FOLDED_USER_LINES: Final = 20
+_LAZY_CHARS: Final = 20_000
+"""Words that are longer are drawn by the lines in view, once they are opened."""
 
 
 def draw_block(
@@ -152,12 +155,25 @@ def _draw_changes(block: ChangesBlock, canvas: Canvas, *, is_open: bool) -> list
     return lines
 
 
-def _draw_words(text: str, style: Style, canvas: Canvas, most: int | None) -> list[Line]:
-    lines = canvas.lines(Text(printable(text), style=style))
-    if most is None or len(lines) <= most + 1:
+def _draw_words(text: str, style: Style, canvas: Canvas, most: int | None) -> Sequence[Line]:
+    """Words of any length: folded, no more is wrapped than is shown; a long paste, what is seen."""
+    text = printable(text)
+    if most is None and len(text) > _LAZY_CHARS:
+        return LazyLines([], text, canvas, bar=Text())
+    head = text if most is None else _head(text, num_lines=most + 2, width=canvas.width)
+    lines = canvas.lines(Text(head, style=style))
+    if most is None or (len(lines) <= most + 1 and head == text):
         return lines
-    more = Text(f"… {len(lines) - most:,} more lines", style=canvas.palette.dim)
+    num_hidden = len(lines) - most + text.count("\n", len(head))
+    more = Text(f"… {num_hidden:,} more lines", style=canvas.palette.dim)
     return [*lines[:most], canvas.cropped(more)]
+
+
+def _head(text: str, *, num_lines: int, width: int) -> str:
+    """As much of a text as may be needed to fill so many lines; short words can be narrow."""
+    if len(text) <= (most := num_lines * width * 2):
+        return text
+    return "\n".join(text[:most].split("\n")[: num_lines + 1])
 
 
 def _line(

@@ -12,7 +12,7 @@ from rich.color import Color as RichColor
 from textual.color import Color
 
 from rnj_agent.agent.messages import ToolCall
-from rnj_agent.agent.tui.blocks import CallBlock, CommandBlock
+from rnj_agent.agent.tui.blocks import CallBlock, CommandBlock, UserBlock
 from rnj_agent.agent.tui.draw.ansi import output_lines
 from rnj_agent.agent.tui.draw.block import draw_block
 from rnj_agent.agent.tui.draw.canvas import Canvas, Line
@@ -24,7 +24,7 @@ from rnj_agent.agent.tui.output import Output
 from rnj_agent.agent.tui.parts import joined_parts, markdown_parts
 from rnj_agent.agent.tui.pieces import pieces_of
 from rnj_agent.agent.tui.state import Conversation
-from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of
+from rnj_agent.agent.tui.themes import DARK, PLAIN, THEMES, palette_of, wants_colour
 from rnj_agent.agent.tui.viewport import Viewport
 from rnj_agent.agent.wording import printable
 from tests.agent.tui.demo_session import PATCH, REPLY, TEST_OUTPUT, demo_events
@@ -138,6 +138,32 @@ def test_a_long_output_is_opened_without_drawing_what_is_not_looked_at() -> None
     assert all(sum(segment.cell_length for segment in line) <= 60 for line in lines)
     assert all(f"{number} passed" in text for number in range(0, 3_000, 7))
     assert lines[-1] == lines[len(lines) - 1] == []
+
+
+def test_a_pasted_megabyte_is_folded_and_counted_without_drawing_it() -> None:
+    block = UserBlock(text="\n".join(["line of a paste"] * 60_000))
+    *_, more = text_of(draw_block(block, CANVAS, is_open=False)).split("\n")
+    assert more == "… 59,980 more lines"
+    opened = draw_block(block, CANVAS, is_open=True)
+    assert isinstance(opened, LazyLines)
+    assert len(opened) == 60_001
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "vt100"}, False),
+        ({"TERM": "vt100", "COLORTERM": "truecolor"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": ""}, False),
+        ({}, True),
+    ],
+)
+def test_colours_are_left_out_where_person_or_terminal_says_no(
+    environ: dict[str, str], wanted: bool
+) -> None:
+    assert wants_colour(environ) is wanted
 
 
 def test_a_patch_is_read_file_by_file() -> None:
