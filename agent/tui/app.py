@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from textual import on, work
+from textual import constants, on, work
 from textual.app import App
+from textual.driver import Driver
 
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.events import Event
@@ -78,6 +79,14 @@ class RnjApp(App[None]):
         self._status: Status | None = None
         self._frame_is_due = False
         self._frame_took_s = 0.0
+
+    def get_driver_class(self) -> type[Driver]:
+        """On what has terminals as Unix does, one that outlives its terminal."""
+        if os.name != "posix" or constants.DRIVER is not None:
+            return super().get_driver_class()
+        from rnj_agent.agent.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_default_screen(self) -> ChatScreen:
         repository = self._opener.repository if self._opener else None
@@ -156,6 +165,11 @@ class RnjApp(App[None]):
         self.conversation.append(NoticeBlock(level=level, text=text))
         self.plan_frame()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the screen shows all that has happened."""
+        return not self._frame_is_due
+
     def plan_frame(self) -> None:
         """Draw soon: later where the last time took long, so that drawing never takes it all."""
         if not self._frame_is_due:
@@ -192,10 +206,18 @@ class RnjApp(App[None]):
             self.say("error", f"no command /{name}; /help lists them")
         elif self.session is None:
             self.chat.write(text)
-        elif text.startswith("!") and text[1:].strip():
-            self.session.run_command(text[1:].strip())
         else:
-            self.session.send(text)
+            self._hand_on(text, self.session)
+
+    def _hand_on(self, text: str, session: LiveSession) -> None:
+        try:
+            if text.startswith("!") and text[1:].strip():
+                session.run_command(text[1:].strip())
+            else:
+                session.send(text)
+        except RnjError as exc:  # it failed, or has just closed: nothing that was written is lost
+            self.chat.write(text)
+            self.say("error", f"{exc.message} · {exc.hint}".removesuffix(" · "))
 
     def _run_command(self, name: str, rest: str) -> None:
         own: dict[str, Callable[[], object]] = {
