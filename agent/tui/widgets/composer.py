@@ -77,7 +77,7 @@ class Composer(Vertical):
             self.prompt.complete(word.word, choice + ("" if choice.endswith("/") else " "))
         elif event.or_send:
             # As if the prompt did it by itself: what its parent sends does not bubble past it.
-            self.prompt.call_later(self.prompt.action_submit)
+            self.prompt.call_later(self.prompt.submit)
 
     @on(Prompt.Moved)
     def _move(self, event: Prompt.Moved) -> None:

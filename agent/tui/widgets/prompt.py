@@ -67,6 +67,10 @@ class Prompt(TextArea):
         return self.get_text_range((0, 0), self.cursor_location)
 
     def action_submit(self) -> None:
+        self.call_later(self.submit)  # behind the letters that came before this key
+
+    def submit(self) -> None:
+        """Send what stands here, or ask for the completion that is shown."""
         if self.has_choice:
             self.post_message(self.CompletionWanted(or_send=True))
             return
@@ -77,10 +81,10 @@ class Prompt(TextArea):
             self.post_message(self.Submitted(text))
 
     def action_newline(self) -> None:
-        self.insert("\n")
+        self.call_later(self.insert, "\n")
 
     def action_complete(self) -> None:
-        self.post_message(self.CompletionWanted(or_send=False))
+        self.call_later(self.post_message, self.CompletionWanted(or_send=False))
 
     def action_cursor_up(self, select: bool = False) -> None:
         if self.has_choice:

@@ -8,6 +8,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from rnj_agent.agent.events import Event
+from rnj_agent.agent.tui.app import RnjApp
 
 
 def screen_text(app: App[None]) -> str:
@@ -28,6 +29,7 @@ async def settled(pilot: Pilot[None]) -> str:
         await pilot.pause(0.03)
         seen = [*seen[-3:], screen_text(pilot.app)]
         is_whole = seen[-1].count("\n") + 1 == pilot.app.size.height  # a screen may be on its way
+        is_whole &= not isinstance(pilot.app, RnjApp) or pilot.app.is_drawn
         if is_whole and len(seen) == 4 and len(set(seen)) == 1:
             return seen[0]
     raise AssertionError("the screen never comes to rest")

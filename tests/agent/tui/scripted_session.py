@@ -80,7 +80,7 @@ class ScriptedSession(LiveSession):
             yield event
 
     def send(self, text: str) -> None:
-        self.calls.append(("send", text))
+        self._note("send", text)
 
     def run_command(self, command: str) -> None:
         self.calls.append(("run_command", command))

@@ -97,6 +97,25 @@ async def test_a_message_may_have_several_lines_and_comes_back_from_the_history(
         assert pilot.app.screen.query_one(Prompt).text == "second"
 
 
+async def test_keys_that_come_all_at_once_are_taken_in_order(tmp_path: Path) -> None:
+    """As from a terminal that sends a line in one piece: Enter overtakes no letter."""
+    async with live(tmp_path) as (pilot, session):
+        for key in (*"fix it", "ctrl+j", *"now", "enter", *"!ls", "enter", *"/mode plan", "enter"):
+            character = key if len(key) == 1 else None
+            name = {" ": "space", "!": "exclamation_mark", "/": "slash"}.get(key, key)
+            pilot.app.post_message(textual_events.Key(name, character))
+        await settled(pilot)
+        assert session.calls == [("send", "fix it\nnow"), ("run_command", "ls")]
+        assert session.mode == "plan"
+
+
+async def test_what_a_failed_session_refuses_stays_in_the_prompt(tmp_path: Path) -> None:
+    async with live(tmp_path) as (pilot, session):
+        session.error = SessionError("there is no model", hint="rnj-agent doctor")
+        assert "there is no model · rnj-agent doctor" in await send(pilot, "fix it")
+        assert pilot.app.screen.query_one(Prompt).text == "fix it"
+
+
 async def test_a_long_paste_is_folded_and_sent_whole(tmp_path: Path) -> None:
     async with live(tmp_path) as (pilot, session):
         pasted = "line of log\n" * 90_000  # 1 MB
