@@ -51,3 +51,14 @@ print(*(name for name in sys.modules if "." not in name))
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {"torch", "textual", "openai", "docker", "transformers", "numpy"}
     assert not set(done.stdout.split()) & heavy
+
+
+def test_the_app_imports_no_configuration_before_its_first_paint() -> None:
+    probe = """
+import sys
+import rnj_agent.agent.tui.app, rnj_agent.agent.tui.opener
+print(*(name for name in sys.modules if "." not in name))
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    heavy = {"pydantic", "openai", "docker", "git", "httpx", "huggingface_hub", "markdown_it"}
+    assert not set(done.stdout.split()) & heavy

@@ -10,7 +10,6 @@ from typing import Final, Literal, TypeAlias
 
 from textual.binding import Binding
 
-from rnj_agent.agent.config_keys import nearest
 from rnj_agent.agent.errors import ConfigError
 
 Place: TypeAlias = Literal["prompt", "anywhere", "question"]
@@ -111,6 +110,10 @@ def remapped(given: Mapping[str, str]) -> tuple[Key, ...]:
     ids = {key.id: key for key in KEYS if key.id not in FIXED}
     for name, keys in given.items():
         if name not in ids:
+            from rnj_agent.agent.config_keys import (
+                nearest,
+            )  # all of the configuration: not at start
+
             meant = nearest(name, ids)
             hint = f"did you mean 'keys.{meant}'?" if meant else f"there are {', '.join(ids)}"
             raise ConfigError(f"unknown key 'keys.{name}'.", hint=hint)
