@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from rnj_agent.agent.live.status import Status
+from rnj_agent.agent.tui.blocks import Block, NoticeBlock
 from rnj_agent.agent.tui.draw.palette import Palette
 from rnj_agent.agent.wording import printable
 
 
-def draw_welcome(status: Status | None, palette: Palette) -> Text:
-    """A few lines; the facts come in as they are known."""
+def start_notes(blocks: Sequence[Block]) -> str | None:
+    """The last that the start told; None where more has happened than that."""
+    note = ""
+    for block in blocks:
+        if not isinstance(block, NoticeBlock) or block.level != "info":
+            return None
+        note = block.text
+    return note
+
+
+def draw_welcome(status: Status | None, palette: Palette, *, note: str = "") -> Text:
+    """A few lines; the facts come in as they are known, and ``note`` says what is going on."""
     text = Text("\n  rnj-agent\n", style=palette.heading)
     if status is not None:
         text.append(f"  {printable(status.cwd)}\n\n", palette.dim)
-        model = status.model.name if status.model else "loading …"
+        model = status.model.name if status.model else note or "loading …"
         text.append(f"  model    {printable(model)}\n", palette.text)
         text.append(f"  sandbox  {_sandbox(status)}\n", palette.text)
         if status.agents is not None:

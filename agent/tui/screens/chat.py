@@ -20,7 +20,7 @@ from rnj_agent.agent.modes import Answer, Question
 from rnj_agent.agent.tui.blocks import ReplyBlock
 from rnj_agent.agent.tui.draw.block import text_of
 from rnj_agent.agent.tui.draw.palette import Palette
-from rnj_agent.agent.tui.draw.welcome import draw_welcome
+from rnj_agent.agent.tui.draw.welcome import draw_welcome, start_notes
 from rnj_agent.agent.tui.input_history import InputHistory, history_path
 from rnj_agent.agent.tui.keymap import KEYS, Key, bindings
 from rnj_agent.agent.tui.plan import Plan, stated_plan
@@ -89,10 +89,12 @@ class ChatScreen(Screen[None]):
 
     def _welcome(self, status: Status | None) -> None:
         welcome = self.query_one("#welcome", Static)
-        welcome.display = status is not None and not self._conversation.blocks
+        notes = start_notes(self._conversation.blocks)
+        was_run = bool(self._conversation.progress.session_id)
+        welcome.display = status is not None and notes is not None and not was_run
         self.query_one(Transcript).display = not welcome.display
         if welcome.display:
-            welcome.update(draw_welcome(status, self._palette))
+            welcome.update(draw_welcome(status, self._palette, note=notes or ""))
 
     def _show_plan_line(self) -> None:
         plan, line = stated_plan(self._conversation.blocks), self.query_one("#plan", Static)

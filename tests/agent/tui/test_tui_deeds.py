@@ -8,6 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from rnj_agent.agent.agents_file import AgentsFile
+from rnj_agent.agent.events import Notice
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.session_list import list_sessions
 from rnj_agent.agent.tui.app import RnjApp
@@ -79,3 +80,17 @@ async def test_what_the_repository_tells_is_shown(opener: ScriptedOpener) -> Non
         assert "[b]Use tabs." in shown
         await pilot.press("escape")
         assert "Use tabs" not in await settled(pilot)
+
+
+async def test_what_the_start_tells_stands_in_the_welcome(opener: ScriptedOpener) -> None:
+    async with RnjApp(opener=opener).run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        opener.session.set_status(phase="starting", model=None)
+        opener.session.play([Notice(level="info", text=f"Loading m: {n} %") for n in (0, 10)])
+        text = await settled(pilot)
+        assert "model    Loading m: 10 %" in text
+        assert "Say what to do, or press ?" in text
+        opener.session.play([Notice(level="warning", text="2 files were not copied")])
+        text = await settled(pilot)
+        assert "2 files were not copied" in text
+        assert "or press ?" not in text
