@@ -86,6 +86,7 @@ async def _serve(options: ServeOptions, listener: socket.socket, api_key: str | 
 async def _load(options: ServeOptions, service: Service, server: _Server) -> int:
     """Load the model beside the running server; returns the exit code."""
     progress = _LoadProgress(service, server.stopping)
+    service.activity.begin()  # a load is work, too, however long it takes
     try:
         model = await asyncio.to_thread(_load_model, options, progress)
         server.worker = model.worker
@@ -100,6 +101,8 @@ async def _load(options: ServeOptions, service: Service, server: _Server) -> int
         _say_error(exc)
         server.should_exit = True
         return EXIT_NO_MODEL
+    finally:
+        service.activity.end()
     service.model = model
     _say(f"ready: {service.model_name}, {model.max_model_len} tokens of context")
     return 0

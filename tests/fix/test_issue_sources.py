@@ -117,6 +117,7 @@ def test_file_and_stdin(paths: RepositoryPaths, tmp_path: Path) -> None:
         (b"PK\0\0", "not text"),
         (b"x" * (MAX_ISSUE_BYTES + 1), "too much"),
     ],
+    ids=["nothing", "blank", "utf-16", "an archive", "too much"],
 )
 def test_files_that_are_no_issue(
     paths: RepositoryPaths, tmp_path: Path, content: bytes, match: str
