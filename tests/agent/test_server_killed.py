@@ -26,6 +26,8 @@ from tests.runtime.tiny_checkpoint import write_noise_checkpoint
 TASK = Task(session_id="s", text="hi", system_prompt="be brief", user_message="hi", cwd="/repo")
 SESSION = "20260102-030405-abcdef"
 REQUEST = ModelRequest(messages=(UserMessage(content="hi"),), tools=(), max_tokens=120)
+LONG_REQUEST = replace(REQUEST, max_tokens=4000)
+"""Too long to be written before the reader comes to where the server is killed."""
 SHORT_REQUEST = replace(REQUEST, max_tokens=8)
 
 
@@ -136,7 +138,7 @@ async def test_a_server_that_ended_between_two_steps_is_no_fault_of_the_request(
 async def test_a_request_that_kills_its_server_twice_is_given_up(config: Config) -> None:
     async with open_model(config, say=print) as model:
         with pytest.raises(ModelUnavailableError, match="twice at the same request") as caught:
-            await collect(model.stream(REQUEST), killing_at(2, 6))
+            await collect(model.stream(LONG_REQUEST), killing_at(2, 6))
     log = caught.value.hint.removeprefix("its log: ").partition(";")[0]
     assert is_log_of_a_loaded_server(Path(log))
 
