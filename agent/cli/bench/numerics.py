@@ -42,7 +42,12 @@ NUM_TOKENS: Final = 1024
 @click.option("--device", help="Where.  [default: cuda where there is one]")
 @click.option("--json", "json_path", type=FILE, help="Write everything as JSON; - is stdout.")
 def numerics_command(
-    *, references: tuple[str, ...], json_path: Path | None, quant: str, **settings: Any
+    *,
+    references: tuple[str, ...],
+    json_path: Path | None,
+    quant: str,
+    device: str | None,
+    **settings: Any,
 ) -> None:
     """Compare MODEL (a name or a path) in FP8 with itself in bf16 and in fp32.
 
@@ -57,27 +62,24 @@ def numerics_command(
 
     calm_worker_threads()
 
-    import torch
-
+    from rnj_agent.runtime.models.loading import default_device
     from rnj_agent.runtime.numerics.report import as_json, as_table
     from rnj_agent.runtime.numerics.run import NumericsOptions, run
 
     open_model, token_ids, text = _model_and_text(**settings)
-    device = settings["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
     options: Any = NumericsOptions(
         subject=quant,  # pyright: ignore[reportArgumentType] - click has checked both
         references=references or REFERENCES,  # pyright: ignore[reportArgumentType]
-        device=device,
+        device=device or default_device(),
     )
     report = run(open_model, token_ids, options=options, text=text, progress=stopwatch())
     write_results(as_table(report), as_json(report), json_path)
 
 
 def _model_and_text(
-    *, model: str | None, shape: str | None, num_layers: int | None, num_tokens: int, device: object
+    *, model: str | None, shape: str | None, num_layers: int | None, num_tokens: int
 ) -> tuple[Open, list[int], str]:
     """How to open it, what it reads, and words for that."""
-    del device
     if (model is None) == (shape is None):
         raise click.UsageError("Name a MODEL, or a shape with --synthetic.")
     if shape is not None:

@@ -66,12 +66,11 @@ def run_synthetic(
 
 def bench_options(request: SyntheticRequest) -> BenchOptions:
     """FP8 on GPUs, bf16 elsewhere, unless it is said."""
-    import torch
-
     from rnj_agent.runtime.bench.synthetic.bench import BenchOptions
     from rnj_agent.runtime.bench.synthetic.subject import SubjectOptions
+    from rnj_agent.runtime.models.loading import default_device
 
-    device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = request.device or default_device()
     is_gpu = device.startswith("cuda")
     quant = request.quant or ("fp8" if is_gpu else "bf16")
     plan = _plan(request)

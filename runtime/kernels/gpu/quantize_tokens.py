@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.gpu.launch import (
-    INTERPRETED,
+    IS_INTERPRETED,
     launch,
     power_of_2,
     start_next,
@@ -27,8 +27,6 @@ MAX_COLUMNS = 1 << 16
 """Of a row that fits in a program's registers."""
 LARGEST: tl.constexpr = tl.constexpr(FP8_MAX)
 SMALLEST_SCALE: tl.constexpr = tl.constexpr(MIN_SCALE)
-CAST_BY_HAND: tl.constexpr = tl.constexpr(INTERPRETED)
-"""The interpreter's cast to FP8 cuts off what a GPU's rounds to the nearest, ties to even."""
 
 
 @triton.jit
@@ -55,7 +53,7 @@ def to_fp8(row: tl.tensor, scale: tl.tensor) -> tl.tensor:
     """float32 numbers over their scale, as FP8."""
     x = tl.div_rn(row, scale)
     x = tl.where(x > LARGEST, LARGEST, tl.where(x < -LARGEST, -LARGEST, x))
-    if CAST_BY_HAND:
+    if IS_INTERPRETED:  # its cast to FP8 cuts off what a GPU rounds to the nearest, ties to even
         return fp8_bits(x).to(tl.uint8).to(tl.float8e4nv, bitcast=True)
     return x.to(tl.float8e4nv)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnj_agent.runtime.kernels.gpu.launch import INTERPRETED
-
-CAST_BY_HAND: tl.constexpr = tl.constexpr(INTERPRETED)
-"""The interpreter's cast to bfloat16 cuts off what a GPU's rounds to the nearest, ties to even; and
-it cannot cast integers to bfloat16."""
+from rnj_agent.runtime.kernels.gpu.launch import IS_INTERPRETED
 
 
 @triton.jit
 def cast(x: tl.tensor, dtype: tl.dtype) -> tl.tensor:
-    """A number to a floating point ``dtype``, rounded to the nearest."""
-    if CAST_BY_HAND:
+    """A number to a floating point ``dtype``, rounded to the nearest.
+
+    The interpreter's cast to bfloat16 cuts off what a GPU's rounds to the nearest, ties to even;
+    and it cannot cast integers to bfloat16.
+    """
+    if IS_INTERPRETED:
         wide = x.to(tl.float32)
         if dtype == tl.bfloat16:
             bits = wide.to(tl.uint32, bitcast=True)

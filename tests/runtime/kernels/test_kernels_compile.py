@@ -14,11 +14,12 @@ pytest.importorskip("triton", reason="no Triton: pip install triton")
 ROOT = Path(__file__).parents[3]
 
 
-def test_attention_kernels_compile_for_every_kind_of_card() -> None:
+@pytest.mark.parametrize("kernels", ["attention", "fp8"])
+def test_kernels_compile_for_every_kind_of_card(kernels: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     program = "tests.runtime.kernels.compiled_kernels"
     done = subprocess.run(
-        [sys.executable, "-m", program, "tests.runtime.kernels.attention_compilations"],
+        [sys.executable, "-m", program, f"tests.runtime.kernels.{kernels}_compilations"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
