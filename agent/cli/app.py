@@ -12,6 +12,7 @@ from rnj_agent.agent.cli.lazy import LazyCommand, LazyGroup
 COMMANDS: Final = (
     LazyCommand("fix", "Fix an issue in a repository and print the patch."),
     LazyCommand("run", "Run one task in a copy of this folder."),
+    LazyCommand("swebench", "Run SWE-bench instances, score and explain them."),
     LazyCommand("serve", "Serve a model behind the OpenAI HTTP API."),
     LazyCommand("model", "Get, list, quantize and remove models."),
     LazyCommand("sandbox", "Build, list and remove what sandboxes are made from."),

@@ -1,0 +1,16 @@
+"""``rnj-agent swebench``: one module a command, imported when it is used."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rnj_agent.agent.cli.lazy import LazyCommand, LazyGroup
+
+COMMANDS: Final[tuple[LazyCommand, ...]] = ()
+
+command = LazyGroup(
+    "swebench",
+    commands_table=COMMANDS,
+    package=__name__,
+    help="Run SWE-bench instances without a person, score them and explain the scores.",
+)
