@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
+from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.swebench.activity import Activity, read_activity
 from rnj_agent.agent.swebench.figures import unix_s
 from rnj_agent.agent.swebench.results import (
@@ -193,6 +194,17 @@ class RunReader:
         if record is not None:
             self._kept[path] = (mark, record)
         return record
+
+
+def require_run(root: Path) -> None:
+    """Refuse a directory that holds no run.
+
+    Raises:
+        UsageError: neither a manifest nor an instance is there.
+    """
+    if not (root / "manifest.json").is_file() and not (root / "instances").is_dir():
+        what = "holds no run" if root.is_dir() else "is not there"
+        raise UsageError(f"{root} {what}", hint="rnj-agent swebench run SOURCE -o DIR")
 
 
 class ManifestHead(BaseModel):

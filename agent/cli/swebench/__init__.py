@@ -6,7 +6,9 @@ from typing import Final
 
 from rnj_agent.agent.cli.lazy import LazyCommand, LazyGroup
 
-COMMANDS: Final[tuple[LazyCommand, ...]] = ()
+COMMANDS: Final[tuple[LazyCommand, ...]] = (
+    LazyCommand("status", "How far a run is, and how well it does."),
+)
 
 command = LazyGroup(
     "swebench",
