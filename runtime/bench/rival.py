@@ -19,7 +19,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import httpx
 from pydantic import BaseModel
@@ -34,6 +34,9 @@ _ANSWER_TIMEOUT_S = 900.0
 _END_TIMEOUT_S = 10.0
 
 
+FlashAttention: TypeAlias = Literal["auto", "on", "off"]
+
+
 class RivalError(RnjRuntimeError):
     """The rival did not start or did not answer; the measurement goes on without it."""
 
@@ -45,6 +48,7 @@ class RivalOptions:
     context: int
     """Tokens of each slot."""
     num_slots: int = 1
+    flash_attention: FlashAttention = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,7 @@ def _spawn(interpreter: str, options: RivalOptions, log: int) -> subprocess.Pope
         "num_threads": options.num_threads,
         "context": options.context,
         "num_slots": options.num_slots,
+        "flash_attention": options.flash_attention,
     }
     # ours was set for torch's threads (calm_worker_threads); llama.cpp's are to spin as they like
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}

@@ -1,6 +1,7 @@
 """llama.cpp in a process of its own: run by path, in an interpreter that need not know rnj_agent.
 
-    python rival_server.py '{"path": ..., "num_threads": 2, "num_slots": 1, "context": 8192}'
+    python rival_server.py '{"path": ..., "num_threads": 2, "num_slots": 1, "context": 8192,
+                             "flash_attention": "auto"}'
 
 Prints one line of JSON once the model is loaded (``url``, ``load_s``, ``binding``, ``settings``)
 and serves llama.cpp's ``POST /completion`` until its stdin closes, so it cannot outlive its parent.
@@ -23,7 +24,7 @@ from typing import Any
 
 
 def start_xllamacpp(options: dict[str, Any]) -> dict[str, Any]:
-    """Flash attention stays at ``auto``; the host's prompt store is off: it costs both time."""
+    """The host's prompt store is off: it costs both time."""
     xllamacpp: Any = import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = options["path"]
@@ -31,6 +32,13 @@ def start_xllamacpp(options: dict[str, Any]) -> dict[str, Any]:
     params.n_parallel = options["num_slots"]
     params.kv_unified = False
     params.cache_ram_mib = 0
+    flash = options["flash_attention"]
+    kinds = xllamacpp.llama_flash_attn_type
+    params.flash_attn_type = {
+        "auto": kinds.LLAMA_FLASH_ATTN_TYPE_AUTO,
+        "on": kinds.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+        "off": kinds.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+    }[flash]
     params.cpuparams.n_threads = options["num_threads"]
     params.cpuparams_batch.n_threads = options["num_threads"]
     params.hostnames = ["127.0.0.1"]
@@ -42,19 +50,21 @@ def start_xllamacpp(options: dict[str, Any]) -> dict[str, Any]:
         "url": server.listening_address,
         "load_s": load_s,
         "binding": f"xllamacpp {version('xllamacpp')}",
-        "settings": f"flash attention auto; {_features(xllamacpp.get_system_info())}",
+        "settings": f"flash attention {flash}; {_features(xllamacpp.get_system_info())}",
         "server": server,
     }
 
 
 def start_llama_cpp_python(options: dict[str, Any]) -> dict[str, Any]:
     llama_cpp: Any = import_module("llama_cpp")
+    flash = options["flash_attention"] == "on"  # it has no "auto"
     begun = time.perf_counter()
     llama = llama_cpp.Llama(
         model_path=options["path"],
         n_ctx=options["context"],
         n_threads=options["num_threads"],
         n_threads_batch=options["num_threads"],
+        flash_attn=flash,
         verbose=False,
     )
     load_s = time.perf_counter() - begun
@@ -65,7 +75,7 @@ def start_llama_cpp_python(options: dict[str, Any]) -> dict[str, Any]:
         "url": f"http://127.0.0.1:{server.server_port}",
         "load_s": load_s,
         "binding": f"llama-cpp-python {version('llama-cpp-python')}",
-        "settings": f"flash attention off; {_features(system_info)}",
+        "settings": f"flash attention {'on' if flash else 'off'}; {_features(system_info)}",
         "server": server,
     }
 

@@ -63,7 +63,7 @@ def run(path: Path, *, plan: Plan, progress: Progress, with_rival: bool = True) 
     """
     busy = busy_note()
     bandwidths = _read_bandwidth(plan, progress)
-    subject = load_subject(path, options=_load_options(path, plan), progress=progress)
+    subject = load_subject(path, options=load_options(path, plan), progress=progress)
     bench = _Bench(subject, plan, progress)
     bench.note(busy)
     if with_rival:
@@ -73,7 +73,7 @@ def run(path: Path, *, plan: Plan, progress: Progress, with_rival: bool = True) 
     return bench.report(max(bandwidths, key=lambda found: found.bytes_per_s, default=None))
 
 
-def _load_options(path: Path, plan: Plan) -> LoadOptions:
+def load_options(path: Path, plan: Plan) -> LoadOptions:
     """A window for the longest case, and a pool of one window: as much memory as the rival's."""
     with contextlib.closing(open_checkpoint(path)) as checkpoint:
         config = checkpoint.config

@@ -1,0 +1,69 @@
+"""Measure the engine beside several builds of llama.cpp at their best settings, on the same file.
+
+    python benchmarks/beside_llama_cpp.py --rival PYTHON [--rival PYTHON ...]
+        [--model qwen2.5-coder-1.5b] [--rounds 3] [--only prefill decode batch] [--json FILE]
+
+PYTHON is an interpreter that has xllamacpp or llama-cpp-python. Each build runs with flash
+attention on and off, all of them are loaded at once, and each case is measured in turn: ours, the
+first, the second ... A ratio is the median over the rounds against the fastest of them in that
+round, so "best settings" means the best for each case. Speculation is off. Exits with 1 where a bar
+is missed. On an idle machine: load the model, then 4,096 tokens for each contestant, take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from bars import Bar, say
+
+from rnj_agent.runtime.machine import calm_worker_threads
+
+GROUPS = ("prefill", "decode", "batch")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rival", action="append", default=[], metavar="PYTHON")
+    parser.add_argument("--model", default="qwen2.5-coder-1.5b", help="a name or a path")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS)
+    parser.add_argument("--json", type=Path, help="write every round there")
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace) -> list[Bar]:
+    calm_worker_threads()  # before torch is imported, as the server does
+    from model_speeds import ModelSpeeds
+    from rival_fleet import RivalFleet
+
+    from rnj_agent.runtime.hub import resolve
+
+    speeds = ModelSpeeds(resolve(args.model), num_rounds=args.rounds)
+    fleet = RivalFleet(args.rival, speeds.path, context=speeds.context)
+    with fleet.running(say) as rivals:
+        bars = speeds.beside(rivals, only=args.only)
+        bars += fleet.memory_bars(at_most=1.3)
+    if "batch" in args.only:
+        bars.append(speeds.batch())
+    return bars
+
+
+def main() -> int:
+    args = parse_args()
+    bars = measure(args)
+    for found in bars:
+        print(found.verdict())
+    if args.json is not None:
+        facts = [asdict(found) | {"ratio": found.ratio, "holds": found.holds} for found in bars]
+        args.json.write_text(json.dumps(facts, indent=2) + "\n")
+    return 0 if all(found.holds for found in bars) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
