@@ -17,7 +17,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -59,6 +59,8 @@ class DockerOptions:
     home: str = "/home/agent"
     read_only_root: bool = True
     """False for images whose own files the commands must change; their workdir is then kept."""
+    environment: Mapping[str, str] | None = None
+    """Of the commands, over the image's own; None: what ``sandbox_environment`` says."""
 
 
 class DockerBackend:
@@ -143,7 +145,7 @@ class DockerBackend:
             "user": KEEPER_USER,
             "hostname": "sandbox",
             "working_dir": "/",
-            "environment": sandbox_environment(self._options.home),
+            "environment": self._environment(),
             "labels": self._labels(),
             "init": True,
             "auto_remove": True,
@@ -165,6 +167,11 @@ class DockerBackend:
             ],
             "log_config": LogConfig(type="none"),
         }
+
+    def _environment(self) -> dict[str, str]:
+        if self._options.environment is None:
+            return sandbox_environment(self._options.home)
+        return {"HOME": self._options.home, **self._options.environment}
 
     def _volumes(self) -> list[str]:
         if not self._options.read_only_root:

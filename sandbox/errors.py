@@ -3,6 +3,7 @@
 SandboxError
 ├── SandboxUnavailableError    this machine cannot provide that sandbox (the CLI exits with 4)
 │   └── ImageMissingError      the engine answers, but the image is not there
+├── DiskFullError              no room on the engine's disk
 ├── SandboxStartError          the sandbox could be provided, but did not start
 ├── SandboxLostError           it died under a command: engine gone, container removed
 └── SandboxFileError           copying a file in or out failed: missing, too large, no space
@@ -26,6 +27,10 @@ class SandboxUnavailableError(SandboxError):
 
 class ImageMissingError(SandboxUnavailableError):
     """The engine answers, but the image is not there and could not be built."""
+
+
+class DiskFullError(SandboxError):
+    """The disk that the engine keeps images and containers on has no room."""
 
 
 class SandboxStartError(SandboxError):

@@ -68,7 +68,11 @@ git init -q --template=
 for setting in $CONFIG; do git config "${setting%%=*}" "${setting#*=}"; done
 mkdir -p "$GIT_DIR/info"
 printf '%s\\n' "$ATTRIBUTES" > "$GIT_DIR/info/attributes"
-git --work-tree="$WORK" add -A -f -- "$WORK"
+if [[ -n ${LISTED-} ]]; then
+  (cd "$WORK" && git update-index --add --remove -z --stdin < "$LISTED")
+else
+  git --work-tree="$WORK" add -A -f -- "$WORK"
+fi
 commit=$(git commit-tree -m 'The files as they were copied' "$(git write-tree)")
 git symbolic-ref HEAD refs/heads/main
 git update-ref refs/heads/main "$commit"
@@ -157,12 +161,14 @@ class Baseline:
         self._state = sandbox.state_dir
         self._delivered = "main"
 
-    async def create(self, *, date: str = "") -> None:
+    async def create(self, *, date: str = "", listed: str = "") -> None:
         """Record the copy as it is, and give the model a fresh repository.
 
         Args:
             date: of its one commit, as git reads dates; empty: now. The same files with the same
                 date have the same commit id.
+            listed: a file in the sandbox that names, each ended by a NUL, the files that count;
+                empty: all.
 
         Raises:
             SandboxFileError: no git in the sandbox, or no space.
@@ -172,6 +178,8 @@ class Baseline:
             "ATTRIBUTES": _ATTRIBUTES,
             "JUNK": "\n".join(JUNK),
         }
+        if listed:
+            settings |= {"LISTED": listed}
         if date:
             settings |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         await self._run(_CREATE, settings)
@@ -219,12 +227,20 @@ class Baseline:
         changed = _names(await self._read("changed"))
         made = _names(await self._read("made"))
         if made:
-            lines = "".join(f"/{_literal_pattern(path)}\n" for path in made)
-            await self._sandbox.write_file(
-                f"{self._state}/exclude", lines.encode("utf-8", "surrogateescape")
-            )
-            await self._run(_EXCLUDE, {})
+            await self.leave_out(made)
         return changed
+
+    async def leave_out(self, paths: Sequence[str]) -> None:
+        """Never make these, or what is in them, part of a patch.
+
+        Raises:
+            SandboxFileError: no space.
+        """
+        lines = "".join(f"/{_literal_pattern(path)}\n" for path in paths)
+        await self._sandbox.write_file(
+            f"{self._state}/exclude", lines.encode("utf-8", "surrogateescape")
+        )
+        await self._run(_EXCLUDE, {})
 
     async def make_pristine(self, restored: Sequence[str], removed: Sequence[str]) -> str:
         """Copy the files as they are now, but some as they were: where that copy lies.
