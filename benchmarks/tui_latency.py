@@ -119,10 +119,13 @@ class BusyOpener:
 
 
 def run_app() -> None:
-    from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.collector import pause_collector
+    from rnj_agent.agent.tui.frame_rate import quicken_paints
 
     pause_collector()  # as the command does
+    quicken_paints()
+    from rnj_agent.agent.tui.app import RnjApp
+
     RnjApp(opener=BusyOpener(Path.cwd())).run()
 
 

@@ -83,11 +83,13 @@ class Rival:
     Attributes:
         info: what was started, and how.
         pid: of its process.
+        url: of its server.
     """
 
     def __init__(self, url: str, info: RivalInfo, pid: int) -> None:
         self.info = info
         self.pid = pid
+        self.url = url
         # no proxy between two processes of one machine, and plain HTTP: no certificates to read
         self._client = httpx.Client(
             base_url=url, trust_env=False, verify=False, timeout=_ANSWER_TIMEOUT_S
