@@ -87,6 +87,8 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     temperature: float | None = None
     """None: the model's configured value."""
+    seed: int | None = None
+    """As ``temperature``."""
 
 
 class Model(Protocol):

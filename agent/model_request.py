@@ -86,7 +86,7 @@ class ChatCompletions:
             "max_tokens": request.max_tokens,
             "temperature": settings.temperature if temperature is None else temperature,
             "top_p": settings.top_p,
-            "seed": settings.seed,
+            "seed": settings.seed if request.seed is None else request.seed,
             "stop": list(request.stop) or None,
             "tools": list(request.tools) or None,
         }

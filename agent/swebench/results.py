@@ -52,6 +52,8 @@ class AttemptResult(_Record):
     """Starting and ending the sandbox."""
     image_s: float = 0.0
     """Waiting for the image: pulled or built."""
+    paused_s: float = 0.0
+    """Waiting for the model's server, which was away."""
     duration_s: float = 0.0
     """Of it all."""
     seed: int | None = None
@@ -60,6 +62,10 @@ class AttemptResult(_Record):
     """ISO 8601, UTC."""
     worker: str = ""
     """Host and process that ran it."""
+    unusable: str = ""
+    """Why its patch does not apply to a fresh copy; empty where it does, or was not tried."""
+    tests_broken: int | None = None
+    """Of the repository's own tests that passed before; None: not looked at."""
 
 
 class InstanceResult(_Record):
