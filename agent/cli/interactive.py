@@ -21,8 +21,10 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
         repository: the folder; None: this one.
     """
     from rnj_agent.agent.tui.collector import pause_collector
+    from rnj_agent.agent.tui.frame_rate import quicken_paints
 
     pause_collector()
+    quicken_paints()
 
     from rnj_agent.agent.cli.app_models import MachineModels
     from rnj_agent.agent.tui.app import RnjApp

@@ -28,6 +28,8 @@ class Completions(Static):
 
     def show(self, choices: Sequence[tuple[str, str]]) -> None:
         """Show these, the first one marked; none: show nothing."""
+        if not (choices or self._choices):  # with almost every letter
+            return
         self._choices = choices
         self._marked = 0
         self.display = bool(choices)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -60,6 +61,12 @@ class Prompt(TextArea):
         self.has_choice = False
         """Whether completions are shown: the keys then move among them."""
         self._pastes: list[str] = []
+
+    def validate_virtual_size(self, size: Size) -> Size:
+        """A text that wraps says with every letter that it has no width, and the layout that it
+        has: only another height is a reason to lay the screen out again.
+        """
+        return size if size.width else Size(self.virtual_size.width, size.height)
 
     @property
     def before_cursor(self) -> str:
