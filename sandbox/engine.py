@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from rnj_agent.sandbox.errors import SandboxUnavailableError
@@ -24,6 +25,7 @@ DEFAULT_SOCKET = Path("/var/run/docker.sock")
 INSTALL_HINT = "sudo apt-get install -y docker.io && sudo systemctl start docker"
 RIGHTS_HINT = 'sudo usermod -aG docker "$USER"    # then log out and in again'
 CONNECT_TIMEOUT_S = 3.0
+_T = TypeVar("_T")
 
 
 def connect(*, timeout_s: int = 60) -> DockerClient:
@@ -32,11 +34,24 @@ def connect(*, timeout_s: int = 60) -> DockerClient:
     Raises:
         SandboxUnavailableError: none answers, or this user may not talk to it.
     """
+    return _first_that_answers(lambda url: _client(url, timeout_s))
+
+
+def reachable_url() -> str:
+    """Where an engine listens, for programs that read ``DOCKER_HOST``.
+
+    Raises:
+        SandboxUnavailableError: none does, or this user may not talk to it.
+    """
+    return _first_that_answers(str)
+
+
+def _first_that_answers(use: Callable[[str], _T]) -> _T:
     problems: list[SandboxUnavailableError] = []
     for url in engine_urls():
         try:
             _knock(url)
-            return _client(url, timeout_s)
+            return use(url)
         except SandboxUnavailableError as exc:
             problems.append(exc)
     if not problems:

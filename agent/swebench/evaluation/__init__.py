@@ -1,0 +1,1 @@
+"""Whether predictions solve their instances: by our own judge, or by the official harness."""
