@@ -8,6 +8,7 @@ from rnj_agent.agent.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS: Final[tuple[LazyCommand, ...]] = (
     LazyCommand("status", "How far a run is, and how well it does."),
+    LazyCommand("evaluate", "Whether predictions solve their instances."),
 )
 
 command = LazyGroup(
