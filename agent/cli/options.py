@@ -78,6 +78,18 @@ def agent_options(function: _F) -> _F:
     return function
 
 
+def model_options(function: _F) -> _F:
+    for option in reversed(_MODEL):
+        function = option(function)
+    return function
+
+
+def limit_options(function: _F) -> _F:
+    for option in reversed(_LIMITS):
+        function = option(function)
+    return function
+
+
 def sandbox_options(function: _F) -> _F:
     for option in reversed(_SANDBOX):
         function = option(function)

@@ -59,8 +59,10 @@ class AttemptSpec(_Settings):
     """None: the server's own."""
     num_tries: int = 3
     """How often at most, where it ends for a reason that is ours."""
+    is_checked: bool = False
+    """Whether its patch is tried on a fresh copy, for the choice among attempts."""
     test_command: str = ""
-    """Of the repository's own tests, to see what a patch breaks; empty: not looked at."""
+    """Of the repository's own tests, to see then what the patch breaks; empty: not looked at."""
 
     @property
     def session_id(self) -> str:

@@ -105,8 +105,8 @@ class Trial:
                 closed_s = time.monotonic()
         finally:
             self._sandbox_s += time.monotonic() - closed_s
-        if spec.test_command and self._patch:
-            self._doing("runs the tests that passed before")
+        if spec.is_checked and self._patch:
+            self._doing("tries its patch")
             self._check = await check_patch(spec, image, self._patch)
 
     async def _loop(self, sandbox: Sandbox, workspace: InstanceWorkspace) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from rnj_agent.agent.cli.lazy import LazyCommand, LazyGroup
 
 COMMANDS: Final[tuple[LazyCommand, ...]] = (
+    LazyCommand("run", "The model over many instances; goes on where it stopped."),
     LazyCommand("status", "How far a run is, and how well it does."),
     LazyCommand("evaluate", "Whether predictions solve their instances."),
 )
