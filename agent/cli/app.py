@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 import click
@@ -64,9 +63,9 @@ def app(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        from rnj_agent.agent.cli.interactive import open_app
+    from rnj_agent.agent.cli.interactive import has_terminal, open_app
 
+    if has_terminal():
         open_app()
     else:
         click.echo(ctx.get_help())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,11 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
     Args:
         resume: id of a session to go on with; empty: a new one.
         repository: the folder; None: this one.
+
+    Raises:
+        UsageError: there is no terminal.
     """
+    require_terminal('rnj-agent sessions resume -m "…"' if resume else 'rnj-agent run "…"')
     from rnj_agent.agent.tui.collector import pause_collector
     from rnj_agent.agent.tui.frame_rate import quicken_paints
 
@@ -40,3 +45,20 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
     )
     app = RnjApp(opener=opener, resume=resume, models=MachineModels())
     app.run()
+
+
+def has_terminal() -> bool:
+    """Whether there are keys to read and a screen to draw on; stderr may go anywhere."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def require_terminal(instead: str) -> None:
+    """Go on only where the app can be drawn.
+
+    Raises:
+        UsageError: it cannot; ``instead`` is the command that needs no terminal.
+    """
+    if not has_terminal():
+        from rnj_agent.agent.errors import UsageError
+
+        raise UsageError("the app needs a terminal: its stdin or its stdout is none", hint=instead)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnj_agent.agent.errors import RnjError
-from rnj_agent.agent.export import FORMS, ExportForm, export_session
 from rnj_agent.agent.modes import MODES, Mode
 from rnj_agent.agent.session import sessions_dir
 from rnj_agent.agent.session_list import summarise
@@ -16,6 +15,7 @@ from rnj_agent.agent.tui.state import Conversation
 from rnj_agent.sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
+    from rnj_agent.agent.export import ExportForm
     from rnj_agent.agent.live.session import LiveSession
 
 
@@ -92,6 +92,8 @@ async def _export(rest: str, session: LiveSession) -> Done:
 
 
 def _form(given: str) -> ExportForm:
+    from rnj_agent.agent.export import FORMS
+
     for form in FORMS:  # nothing at all begins them all: it is the first
         if form.startswith(given) or (form, given) == ("markdown", "md"):
             return form
@@ -100,6 +102,8 @@ def _form(given: str) -> ExportForm:
 
 def _write(session: LiveSession, form: ExportForm, file: str) -> Path:
     """Relative to the repository, and never over something that is there."""
+    from rnj_agent.agent.export import export_session
+
     source = _saved(session)
     ending = "md" if form == "markdown" else form
     path = Path(session.status.cwd, Path(file or f"{source.name}.{ending}").expanduser())
