@@ -76,21 +76,36 @@ INLINE void values_of(float *const *all_sums, const float *weights, const bf16 *
     }
 }
 
+/* Functions of their own, so that each has all registers. */
+#define FOR_NUMBER(n)                                                                              \
+    static __attribute__((noinline)) void scores_of_##n(float *scores, const bf16 *const *queries, \
+                                                        const bf16 *keys, int head_dim) {          \
+        scores_of(scores, queries, keys, head_dim, n);                                             \
+    }                                                                                              \
+    static __attribute__((noinline)) void values_of_##n(float *const *sums, const float *weights,  \
+                                                        const bf16 *values, int head_dim,          \
+                                                        int count) {                               \
+        values_of(sums, weights, values, head_dim, count, n);                                      \
+    }
+FOR_NUMBER(1)
+FOR_NUMBER(2)
+FOR_NUMBER(3)
+
 static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
                         int n) {
     switch (n) {
-        case 1: scores_of(scores, queries, *k, head_dim, 1); return;
-        case 2: scores_of(scores, queries, *k, head_dim, 2); return;
-        default: scores_of(scores, queries, *k, head_dim, 3); return;
+        case 1: scores_of_1(scores, queries, *k, head_dim); return;
+        case 2: scores_of_2(scores, queries, *k, head_dim); return;
+        default: scores_of_3(scores, queries, *k, head_dim); return;
     }
 }
 
 static void tile_values(float *const *sums, const float *weights, const bf16 *values, int head_dim,
                         int count, int n) {
     switch (n) {
-        case 1: values_of(sums, weights, values, head_dim, count, 1); return;
-        case 2: values_of(sums, weights, values, head_dim, count, 2); return;
-        default: values_of(sums, weights, values, head_dim, count, 3); return;
+        case 1: values_of_1(sums, weights, values, head_dim, count); return;
+        case 2: values_of_2(sums, weights, values, head_dim, count); return;
+        default: values_of_3(sums, weights, values, head_dim, count); return;
     }
 }
 

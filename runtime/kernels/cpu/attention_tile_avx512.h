@@ -121,28 +121,46 @@ INLINE void values_of(float *const *sums, const float *weights, const bf16 *valu
     }
 }
 
-#define BY_NUMBER(call)    \
-    switch (n) {           \
-        case 1: call(1);   \
-        case 2: call(2);   \
-        case 3: call(3);   \
-        case 4: call(4);   \
-        case 5: call(5);   \
-        default: call(6);  \
+/* Functions of their own, so that each has all registers. */
+#define FOR_NUMBER(n)                                                                              \
+    static __attribute__((noinline)) void scores_of_##n(float *scores, const bf16 *const *queries, \
+                                                        const tile_keys *k, int head_dim) {        \
+        scores_of(scores, queries, k, head_dim, n);                                                \
+    }                                                                                              \
+    static __attribute__((noinline)) void values_of_##n(float *const *sums, const float *weights,  \
+                                                        const bf16 *values, int head_dim,          \
+                                                        int count) {                               \
+        values_of(sums, weights, values, head_dim, count, n);                                      \
     }
+FOR_NUMBER(1)
+FOR_NUMBER(2)
+FOR_NUMBER(3)
+FOR_NUMBER(4)
+FOR_NUMBER(5)
+FOR_NUMBER(6)
 
 static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
                         int n) {
-#define CALL(number) scores_of(scores, queries, k, head_dim, number); return
-    BY_NUMBER(CALL)
-#undef CALL
+    switch (n) {
+        case 1: scores_of_1(scores, queries, k, head_dim); return;
+        case 2: scores_of_2(scores, queries, k, head_dim); return;
+        case 3: scores_of_3(scores, queries, k, head_dim); return;
+        case 4: scores_of_4(scores, queries, k, head_dim); return;
+        case 5: scores_of_5(scores, queries, k, head_dim); return;
+        default: scores_of_6(scores, queries, k, head_dim); return;
+    }
 }
 
 static void tile_values(float *const *sums, const float *weights, const bf16 *values, int head_dim,
                         int count, int n) {
-#define CALL(number) values_of(sums, weights, values, head_dim, count, number); return
-    BY_NUMBER(CALL)
-#undef CALL
+    switch (n) {
+        case 1: values_of_1(sums, weights, values, head_dim, count); return;
+        case 2: values_of_2(sums, weights, values, head_dim, count); return;
+        case 3: values_of_3(sums, weights, values, head_dim, count); return;
+        case 4: values_of_4(sums, weights, values, head_dim, count); return;
+        case 5: values_of_5(sums, weights, values, head_dim, count); return;
+        default: values_of_6(sums, weights, values, head_dim, count); return;
+    }
 }
 
 static void store_row(bf16 *out, const float *sums, float scale, int head_dim) {
