@@ -34,6 +34,13 @@ def compact(number: float) -> str:
     return f"{number:.{digits}f}{letter}"
 
 
+def rounded(number: float) -> str:
+    """As ``compact``, for round numbers: ``10 M``, ``2.5 k``."""
+    figure, space, letter = compact(number).partition(" ")
+    shown = f"{number:.3g}" if not letter else f"{float(figure):g}"
+    return f"{shown}{space}{letter}"
+
+
 def share(part: float, whole: float) -> str:
     """Such as ``24.4 %``; a dash of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else NONE

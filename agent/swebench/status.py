@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -147,8 +147,8 @@ class RunReader:
             activity: of the runner that asks; else what it left in the directory is read.
         """
         now_s = time.time()
-        results = self._results()
         model, instance_ids = self._manifest()
+        results = self._results(instance_ids)
         return RunView(
             root=self._run.root,
             model=model,
@@ -163,9 +163,14 @@ class RunReader:
         head = self._read(self._run.manifest, ManifestHead)
         return (head.model_name, head.instance_ids) if head is not None else ("", ())
 
-    def _results(self) -> tuple[InstanceResult, ...]:
-        paths = (entry / RESULT for entry in _entries(self._run.root / "instances"))
-        found = (self._read(path, InstanceResult) for path in paths)
+    def _results(self, instance_ids: Collection[str]) -> tuple[InstanceResult, ...]:
+        """Of what was asked for; without a manifest, of all that is there."""
+        selected = frozenset(instance_ids)
+        found = (
+            self._read(entry / RESULT, InstanceResult)
+            for entry in _entries(self._run.root / "instances")
+            if not selected or entry.name in selected
+        )
         return tuple(result for result in found if result is not None)
 
     def _evaluations(self, results: Iterable[InstanceResult]) -> dict[str, Evaluation]:

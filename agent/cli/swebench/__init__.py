@@ -10,6 +10,7 @@ COMMANDS: Final[tuple[LazyCommand, ...]] = (
     LazyCommand("run", "The model over many instances; goes on where it stopped."),
     LazyCommand("status", "How far a run is, and how well it does."),
     LazyCommand("evaluate", "Whether predictions solve their instances."),
+    LazyCommand("report", "A run as an HTML page and as Markdown."),
 )
 
 command = LazyGroup(
