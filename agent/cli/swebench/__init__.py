@@ -11,6 +11,7 @@ COMMANDS: Final[tuple[LazyCommand, ...]] = (
     LazyCommand("status", "How far a run is, and how well it does."),
     LazyCommand("evaluate", "Whether predictions solve their instances."),
     LazyCommand("report", "A run as an HTML page and as Markdown."),
+    LazyCommand("compare", "Two runs, instance by instance: better, or luck?"),
 )
 
 command = LazyGroup(

@@ -37,7 +37,7 @@ def _about(report: Report) -> str:
     ]
     if report.cost is not None:
         facts.append(money(report.cost))
-    return " · ".join([_text(view.model), *facts] if view.model else facts)
+    return " · ".join([text_cell(view.model), *facts] if view.model else facts)
 
 
 def _verdicts(report: Report) -> str:
@@ -59,7 +59,7 @@ def _groups(what: str, groups: Iterable[Group]) -> str:
     head = [what, "instances", "patches", "resolved", "share", "95 %", "steps", "read", "time"]
     rows = [
         [
-            _text(group.name),
+            text_cell(group.name),
             f"{group.num:,}",
             f"{group.num_patches:,}",
             f"{group.num_resolved:,}",
@@ -98,7 +98,7 @@ def _failures(report: Report) -> str:
     rows = [
         [
             group.name,
-            _text("; ".join(words for words, _ in group.most_common_details)),
+            text_cell("; ".join(words for words, _ in group.most_common_details)),
             ", ".join(row.instance_id for row in group.rows[:3]),
             f"{group.num:,}",
         ]
@@ -141,7 +141,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, num_left: int =
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
 
 
-def _text(words: str) -> str:
+def text_cell(words: str) -> str:
     """In a cell: on one line, and no markup of its own."""
     flat = " ".join(printable(words).split())
     return "".join(f"\\{letter}" if letter in "|*_`<[\\" else letter for letter in flat)
