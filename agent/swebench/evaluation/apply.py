@@ -51,4 +51,5 @@ def _first_errors(output: str) -> str:
     """What plain ``git apply`` said, which is the plainest of the four."""
     lines = [line.strip() for line in output.splitlines()]
     errors = [line for line in lines if line.startswith(("error:", "fatal:"))] or lines
+    errors = [line for line in errors if not line.endswith("searching for:")]  # what follows it
     return "; ".join(line for line in errors[:_DETAIL_LINES] if line) or "no reason was given"

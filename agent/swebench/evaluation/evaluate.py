@@ -78,9 +78,7 @@ def _judged(
     differing = [
         name
         for name, new in found.items()
-        if (old := before[name]) is not None
-        and (old.judge, old.status) != (new.judge, new.status)
-        and old.judge != new.judge
+        if (old := before[name]) is not None and old.judge != new.judge and old.status != new.status
     ]
     return Judged(
         evaluations=tuple(record for record in everything.values() if record is not None),

@@ -7,7 +7,6 @@ have them.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rnj_agent.agent.config import Config
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.swebench.evaluation.apply import apply_patch
 from rnj_agent.agent.swebench.evaluation.case import Case, OnVerdict
+from rnj_agent.agent.swebench.evaluation.for_each import for_each
 from rnj_agent.agent.swebench.evaluation.grading import verdict
 from rnj_agent.agent.swebench.evaluation.script import script_of, with_exit_code
 from rnj_agent.agent.swebench.evaluation.script_log import read_log
@@ -48,15 +48,10 @@ class LocalJudge:
     """Of the test script."""
 
     async def judge(self, cases: Sequence[Case], on_verdict: OnVerdict) -> None:
-        workers = asyncio.Semaphore(self.num_workers)
-
         async def judge_one(case: Case) -> None:
-            async with workers:
-                on_verdict(await self._judge_case(case))
+            on_verdict(await self._judge_case(case))
 
-        async with asyncio.TaskGroup() as group:
-            for case in cases:
-                group.create_task(judge_one(case))
+        await for_each(cases, judge_one, num_workers=self.num_workers)
 
     async def _judge_case(self, case: Case) -> Evaluation:
         begun = time.monotonic()

@@ -18,6 +18,7 @@ from typing import Final
 
 from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.swebench.evaluation.case import Case, OnVerdict
+from rnj_agent.agent.swebench.evaluation.for_each import for_each
 from rnj_agent.agent.swebench.evaluation.harness_log import HarnessLog
 from rnj_agent.agent.swebench.evaluation.harness_process import (
     DATASET,
@@ -53,10 +54,9 @@ class OfficialJudge:
     async def judge(self, cases: Sequence[Case], on_verdict: OnVerdict) -> None:
         check_harness()
         self.directory.mkdir(parents=True, exist_ok=True)
+        cases = [case for case in cases if not self._has_report(case, on_verdict)]
         rows = await self._rows(cases, on_verdict)
         todo = [case for case in cases if case.instance.instance_id in rows]
-        for case in todo:
-            self._drop_stale(case)
         if not todo:
             return
         self._write_input(todo, rows)
@@ -77,28 +77,27 @@ class OfficialJudge:
         self, cases: Sequence[Case], on_verdict: OnVerdict
     ) -> dict[str, dict[str, object]]:
         """The harness's rows by id, of those whose image is there."""
-        workers = asyncio.Semaphore(self.num_workers)
         rows: dict[str, dict[str, object]] = {}
 
         async def prepare(case: Case) -> None:
-            async with workers:
-                try:
-                    image = await self.images.ensure(case.instance, self.say)
-                    rows[case.instance.instance_id] = _row(case, image)
-                except (RnjError, SandboxError) as exc:
-                    on_verdict(case.without_verdict(exc.message))
+            try:
+                image = await self.images.ensure(case.instance, self.say)
+                rows[case.instance.instance_id] = _row(case, image)
+            except (RnjError, SandboxError) as exc:
+                on_verdict(case.without_verdict(exc.message))
 
-        async with asyncio.TaskGroup() as group:
-            for case in cases:
-                group.create_task(prepare(case))
+        await for_each(cases, prepare, num_workers=self.num_workers)
         return rows
 
-    def _drop_stale(self, case: Case) -> None:
-        """The harness keeps whatever report it finds, also one on another patch."""
+    def _has_report(self, case: Case, on_verdict: OnVerdict) -> bool:
+        """From an evaluation that was killed; others go, since the harness keeps what it finds."""
         log = self._log_of(case)
         found = None if self.redo else log.verdict(case)
-        if found is None or found.status == "infra_failure":
-            shutil.rmtree(log.folder, ignore_errors=True)
+        if found is not None and found.status != "infra_failure":
+            on_verdict(found)
+            return True
+        shutil.rmtree(log.folder, ignore_errors=True)
+        return False
 
     def _log_of(self, case: Case) -> HarnessLog:
         model = case.model_name.replace("/", "__")
