@@ -1,4 +1,6 @@
-"""A saved session written out: its events, its patch, or Markdown without what was undone."""
+"""A saved session written out: its events, its patch, or Markdown without what was undone; or as
+the trajectory that mini-SWE-agent would have saved.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,15 @@ from rnj_agent.agent.events import (
     ToolCallFinished,
     ToolCallStarted,
 )
+from rnj_agent.agent.interchange.mini_export import to_mini
 from rnj_agent.agent.messages import AssistantMessage, UserMessage
 from rnj_agent.agent.rewinding import standing
 from rnj_agent.agent.session import read_events
 from rnj_agent.agent.session_list import SessionSummary
 from rnj_agent.agent.wording import describe_call, describe_end, printable
 
-ExportForm: TypeAlias = Literal["markdown", "jsonl", "patch"]
-FORMS: Final[tuple[ExportForm, ...]] = ("markdown", "jsonl", "patch")
+ExportForm: TypeAlias = Literal["markdown", "jsonl", "patch", "mini-swe-agent"]
+FORMS: Final[tuple[ExportForm, ...]] = ("markdown", "jsonl", "patch", "mini-swe-agent")
 
 
 def export_session(session: SessionSummary, form: ExportForm) -> bytes:
@@ -44,6 +47,8 @@ def export_session(session: SessionSummary, form: ExportForm) -> bytes:
             text = "".join(f"{event_to_json(event)}\n" for event in read_events(session.directory))
         case "patch":
             text = session.patch
+        case "mini-swe-agent":
+            text = to_mini(read_events(session.directory))
     return text.encode("utf-8", "surrogateescape")
 
 

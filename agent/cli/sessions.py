@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group("sessions")
 def command() -> None:
-    """List and show saved sessions; resume, fork and export them."""
+    """List and show saved sessions; resume, fork and export them, and import others'."""
 
 
 @command.command("list")
@@ -49,11 +49,12 @@ def list_command(limit: int, as_json: bool) -> None:
 )
 @json_option
 def show_command(session: str, patch: bool, svg: Path | None, as_json: bool) -> None:
-    """Show a session: SESSION is an id, the beginning or end of one, or `last`."""
+    """Show a session: SESSION is an id, the beginning or end of one, or `last`; or the folder of a
+    recording.
+    """
     from rnj_agent.agent.session import read_events
-    from rnj_agent.agent.session_list import find_session
 
-    found = find_session(session)
+    found = _found(session)
     if patch:
         click.echo(found.patch.encode("utf-8", "surrogateescape"), nl=False)
         return
@@ -79,10 +80,7 @@ def replay_command(session: str, screenshot: Path | None, size: str, theme: str)
     """Open a session in the app: SESSION is an id, the beginning or end of one, or `last`; or the
     folder of a recording.
     """
-    from rnj_agent.agent.session_list import find_session
-
-    is_recording = Path(session, "events.jsonl").is_file()
-    directory = Path(session) if is_recording else find_session(session).directory
+    directory = _found(session).directory
     from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.replay import replayed
     from rnj_agent.agent.tui.themes import THEMES
@@ -149,28 +147,52 @@ def fork_command(session: str, before_step: int | None) -> None:
     click.echo(fork_session(find_session(session).directory, before_step))
 
 
-@command.command("export", short_help="A session as Markdown, JSON lines or a patch.")
+@command.command("export", short_help="A session as Markdown, JSON, a patch or a trajectory.")
 @click.argument("session", default="last")
 @click.option(
     "-f",
     "--format",
     "form",
-    type=click.Choice(["markdown", "jsonl", "patch"]),
+    type=click.Choice(["markdown", "jsonl", "patch", "mini-swe-agent"]),
     default="markdown",
     show_default=True,
     help="jsonl is the whole event stream; the others leave out what was undone.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; else stdout.")
 def export_command(session: str, form: ExportForm, output: Path | None) -> None:
-    """Write SESSION out, to be read, kept or applied."""
-    from rnj_agent.agent.export import export_session
-    from rnj_agent.agent.session_list import find_session
+    """Write SESSION out, to be read, kept or applied: an id or the folder of a recording.
 
-    data = export_session(find_session(session), form)
+    mini-swe-agent is that agent's trajectory format; its inspector shows it:
+    `mini-extra inspect FILE`.
+    """
+    from rnj_agent.agent.export import export_session
+
+    data = export_session(_found(session), form)
     if output is None:
         click.echo(data, nl=False)
     else:
         output.write_bytes(data)
+
+
+@command.command("import", short_help="Take in trajectories of mini-SWE-agent's.")
+@click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
+def import_command(paths: tuple[Path, ...]) -> None:
+    """Make a session of each trajectory in PATHS, to show, replay, fork or export; prints their
+    ids. In a folder: of every *.traj.json in it.
+    """
+    from rnj_agent.agent.interchange.mini_import import import_trajectory
+
+    for path in paths:
+        for file in sorted(path.rglob("*.traj.json")) if path.is_dir() else [path]:
+            click.echo(import_trajectory(file))
+
+
+def _found(session: str) -> SessionSummary:
+    """The session of this name; a folder with a recording comes first."""
+    from rnj_agent.agent.session_list import find_session, summarise
+
+    is_recording = Path(session, "events.jsonl").is_file()
+    return summarise(Path(session)) if is_recording else find_session(session)
 
 
 def _columns_and_rows(size: str) -> tuple[int, int]:
