@@ -97,7 +97,9 @@ class MessageFinished:
 
     message: Message
     finish_reason: str = ""
-    """Assistant messages: ``stop``, ``tool_calls``, ``length``, or ``cut`` where we ended it."""
+    """Assistant messages: ``stop``, ``tool_calls``, ``length``, ``cut`` where we ended it, or
+    ``interrupted`` where it is what had been said until then.
+    """
     kind: Literal["message_finished"] = "message_finished"
 
 

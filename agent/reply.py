@@ -10,6 +10,7 @@ from typing import assert_never
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import Notice, ReasoningDelta, TextDelta, UsageUpdated
+from rnj_agent.agent.interrupted_reply import interrupted_reply
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
 from rnj_agent.agent.model import (
     Chunk,
@@ -135,6 +136,10 @@ class ReplyReader:
             broken=found.why if found else "",
             finish_reason=self._finish_reason,
         )
+
+    def interrupted(self) -> AssistantMessage:
+        """What was said until now, where no more will be read."""
+        return interrupted_reply(self._scanner.text, "".join(self._reasoning))
 
     def usage(self, num_prompt_tokens: int) -> UsageUpdated | None:
         """Counts and times of this reply; pieces stand for tokens where the server told none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from rnj_agent.agent.calls import CallRunner, stuck
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.context import ContextWindow
 from rnj_agent.agent.ending import Ending
-from rnj_agent.agent.errors import ContextOverflowError
+from rnj_agent.agent.errors import ContextOverflowError, ModelError
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import MessageFinished, Notice, StepFinished, StepStarted
 from rnj_agent.agent.guard import LoopGuard
@@ -66,6 +67,21 @@ class Stepper:
     async def _ask(self, num_prompt_tokens: int, clock: StepClock) -> Reply | None:
         """The model's reply, in the history; None where the server has no room for the prompt."""
         reader = ReplyReader(self.protocol, self.stream)
+        try:
+            await self._read(reader, num_prompt_tokens, clock)
+        except ContextOverflowError as error:
+            self.context.overflowed()
+            self.stream.emit(Notice(level="warning", text=error.message))
+            return None
+        except (asyncio.CancelledError, ModelError):
+            said = reader.interrupted()
+            self.stream.emit(MessageFinished(message=said, finish_reason="interrupted"))
+            raise
+        reply = reader.reply(f"call{self.spent.step:05d}")
+        self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
+        return reply
+
+    async def _read(self, reader: ReplyReader, num_prompt_tokens: int, clock: StepClock) -> None:
         request = ModelRequest(
             messages=tuple(self.stream.history.messages),
             tools=self.protocol.schemas,
@@ -74,17 +90,10 @@ class Stepper:
         )
         try:
             await reader.read(self.model, request, clock)
-        except ContextOverflowError as error:
-            self.context.overflowed()
-            self.stream.emit(Notice(level="warning", text=error.message))
-            return None
         finally:
             if (usage := reader.usage(num_prompt_tokens)) is not None:
                 self.spent.add(usage)
                 self.stream.emit(usage)
-        reply = reader.reply(f"call{self.spent.step:05d}")
-        self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
-        return reply
 
     def _without_call(self, reply: Reply | None) -> Ending | None:
         """A reply without a call is the answer, or a mistake that the model is told of."""

@@ -9,10 +9,12 @@ from rnj_agent.agent.events import (
     CommandStarted,
     Event,
     MessageFinished,
+    ReasoningDelta,
     RunFinished,
     RunStarted,
     StepFinished,
     StepStarted,
+    TextDelta,
     ToolCallFinished,
     ToolCallStarted,
     UsageUpdated,
@@ -20,6 +22,7 @@ from rnj_agent.agent.events import (
     VerificationStarted,
 )
 from rnj_agent.agent.feedback import INTERRUPTED
+from rnj_agent.agent.interrupted_reply import interrupted_reply
 from rnj_agent.agent.limits import Spent
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
 
@@ -30,6 +33,11 @@ class OpenEnds:
 
     _in_run: bool = False
     _step: int | None = None
+    _has_replied: bool = False
+    """In the step."""
+    _said: str = ""
+    """Of a reply that is being written."""
+    _thought: str = ""
     _calls: list[ToolCall] = field(default_factory=list[ToolCall])
     """Asked for and not answered."""
     _started_calls: set[str] = field(default_factory=set[str])
@@ -44,10 +52,13 @@ class OpenEnds:
             case RunFinished():
                 self._in_run = False
             case StepStarted():
-                self._step = event.step
+                self._step, self._has_replied = event.step, False
+                self._said = self._thought = ""
                 self._spent.num_steps += 1
             case StepFinished():
                 self._step = None
+            case TextDelta() | ReasoningDelta():
+                self._apply_words(event)
             case UsageUpdated():
                 self._spent.add(event)
             case VerificationStarted() | VerificationFinished():
@@ -59,10 +70,17 @@ class OpenEnds:
             case _:
                 pass
 
+    def _apply_words(self, event: TextDelta | ReasoningDelta) -> None:
+        match event:
+            case TextDelta():
+                self._said += event.text
+            case ReasoningDelta():
+                self._thought += event.text
+
     def _apply_call(self, event: MessageFinished | ToolCallStarted | ToolCallFinished) -> None:
         match event:
             case MessageFinished(message=AssistantMessage(tool_calls=calls)):
-                self._calls = list(calls)
+                self._calls, self._has_replied = list(calls), True
             case ToolCallStarted():
                 self._started_calls.add(event.call.id)
                 if event.call not in self._calls:  # the text protocol's calls are in no message
@@ -75,6 +93,9 @@ class OpenEnds:
     def ends(self, patch: str) -> list[Event]:
         """What has to be appended; ``patch`` is what is known of the session's."""
         found: list[Event] = []
+        if self._step is not None and not self._has_replied:
+            said = interrupted_reply(self._said, self._thought)
+            found.append(MessageFinished(message=said, finish_reason="interrupted"))
         if self._verification is not None:
             found.append(
                 VerificationFinished(

@@ -128,6 +128,11 @@ async def test_an_interrupted_reply_leaves_a_history_that_can_go_on(open_session
         session.send("two")
         await session.idle()
     assert model.num_closed_early == 1
+    request = model.requests[1].messages
+    assert [message.role for message in request] == ["system", "user", "assistant", "user"]
+    assert request[2].content.startswith("slow")
+    assert request[2].content.endswith("\n\n[interrupted before it finished]")
+    assert history(saved(session))[:4] == list(request)
     assert history(saved(session))[-1].content == "Fine."
 
 
