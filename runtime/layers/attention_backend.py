@@ -15,7 +15,7 @@ from rnj_agent.runtime.device_batch import DeviceBatch
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_plan import attention_plan
-from rnj_agent.runtime.layers.head_writer import HeadWriter
+from rnj_agent.runtime.layers.head_writer import HeadWriter, write_heads
 from rnj_agent.runtime.layers.masked_attention import MaskedAttention
 from rnj_agent.runtime.layers.paged_attention import PagedAttention
 
@@ -40,6 +40,11 @@ class PassAttention(Protocol):
 
 class AttentionBackend(Protocol):
     """Attention on a device."""
+
+    @property
+    def write_heads(self) -> HeadWriter:
+        """What writes its passes' new keys and values (``ForwardContext.write_heads``)."""
+        ...
 
     def prepare(
         self, batch: ForwardBatch, storage: KVStorage, layer_type: LayerType
@@ -78,6 +83,7 @@ class TorchAttention:
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
         self._config = config
         self._device = device
+        self.write_heads: HeadWriter = write_heads
 
     def prepare(
         self, batch: ForwardBatch, storage: KVStorage, layer_type: LayerType

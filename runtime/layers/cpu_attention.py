@@ -18,6 +18,7 @@ from rnj_agent.runtime.kernels.cpu.attention import (
     PlacedRows,
     RowsAttention,
 )
+from rnj_agent.runtime.kernels.cpu.heads import HeadKernel
 from rnj_agent.runtime.kernels.cpu.library import Kernels, kernels
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.attention_backend import (
@@ -28,6 +29,8 @@ from rnj_agent.runtime.layers.attention_backend import (
 )
 from rnj_agent.runtime.layers.attention_plan import MAX_PACKED_TOKENS
 from rnj_agent.runtime.layers.batch_rows import first_rows
+from rnj_agent.runtime.layers.head_writer import CacheRows, HeadLayout, RotatedHeads
+from rnj_agent.runtime.layers.rotary_embedding import Rotation
 
 
 def host_attention(
@@ -59,6 +62,14 @@ class CpuAttention:
         self._config = config
         self._kernels = compiled
         self._plain = plain
+        self._write_heads = HeadKernel(compiled)
+
+    def write_heads(
+        self, qkv: Tensor, layout: HeadLayout, rotation: Rotation, cache: CacheRows
+    ) -> RotatedHeads:
+        """As ``HeadWriter`` says, in one kernel."""
+        write = self._write_heads if is_covered(cache.storage) else self._plain.write_heads
+        return write(qkv, layout, rotation, cache)
 
     def prepare(
         self, batch: ForwardBatch, storage: KVStorage, layer_type: LayerType
@@ -144,6 +155,6 @@ def attention_shape(config: ModelConfig, layer_type: LayerType) -> AttentionShap
 
 
 def is_covered(storage: KVStorage) -> bool:
-    """Whether the kernel reads a cache like this."""
-    stored = storage.keys[0].data
-    return stored.dtype == torch.bfloat16 == storage.dtype and storage.block_size == BLOCK_SIZE
+    """Whether the kernels read and write a cache like this."""
+    stored = storage.keys[0].data.dtype
+    return stored == storage.dtype == torch.bfloat16 and storage.block_size == BLOCK_SIZE

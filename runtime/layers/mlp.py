@@ -6,6 +6,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.config import Activation
 from rnj_agent.runtime.layers.activation import activate
+from rnj_agent.runtime.layers.cpu_rows import row_kernels
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 
@@ -29,5 +30,7 @@ class GatedMLP:
         down_proj = self.down_proj
         if isinstance(down_proj, Fp8Linear) and down_proj.quantize_activations:
             return down_proj.after_gate(gate_up, self.activation)
+        if rows := row_kernels(gate_up):
+            return down_proj(rows.gate(gate_up, self.activation))
         gate, up = gate_up.chunk(2, dim=-1)
         return down_proj(activate(gate, self.activation) * up)

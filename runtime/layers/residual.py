@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from rnj_agent.runtime.layers.cpu_rows import row_kernels
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
@@ -41,6 +42,8 @@ class ResidualStream:
         if isinstance(linear, Fp8Linear) and linear.quantize_activations:
             self._x, y = linear.after_norm(self._x, self._take(), norm)
             return y
+        if rows := row_kernels(self._x):
+            return linear(rows.add_norm(self._x, self._take(), norm))
         return linear(norm(self.value()))
 
     def value(self) -> Tensor:

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from rnj_agent.runtime.config import Architecture, LayerType
 from rnj_agent.runtime.device_batch import DeviceBatch, HostBatch, exact_shape
@@ -20,12 +19,9 @@ from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.forward_batch import ForwardBatch
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.storage import KVStorage
-from rnj_agent.runtime.layers.attention_backend import (
-    AttentionBackend,
-    DeviceAttention,
-    TorchAttention,
-)
+from rnj_agent.runtime.layers.attention_backend import AttentionBackend, DeviceAttention
 from rnj_agent.runtime.layers.batch_rows import logit_rows, positions, slot_mapping
+from rnj_agent.runtime.layers.cpu_attention import host_attention
 from rnj_agent.runtime.layers.device_attention import device_attention
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.residual import ResidualStream
@@ -67,7 +63,7 @@ class CausalLM:
         self.config = config
         self.dtype = weights.dtype
         self.device = torch.device(weights.device)
-        self.embed_tokens = weights.matrix(
+        self.embed_tokens = weights.embedding(
             "model.embed_tokens.weight", config.vocab_size, config.hidden_size
         )
         # Gemma rounds the scale to the weights' dtype, and was trained so
@@ -78,7 +74,7 @@ class CausalLM:
         self.norm = weights.norm("model.norm.weight", config.hidden_size)
         self.lm_head = self._head(weights)
         self.rotary_embeddings = _rotary_embeddings(weights)
-        self.attention: AttentionBackend = TorchAttention(config, self.device)
+        self.attention: AttentionBackend = host_attention(config, self.dtype, self.device)
         self.device_attention: DeviceAttention = device_attention(config, self.device)
         self.device_batches = self.device.type == "cuda"
 
@@ -132,7 +128,7 @@ class CausalLM:
 
     def _hidden(self, input_ids: Tensor, context: ForwardContext) -> Tensor:
         """[T, hidden], before the last norm."""
-        stream = ResidualStream(embedding(input_ids, self.embed_tokens) * self.embedding_scale)
+        stream = ResidualStream(self.embed_tokens(input_ids) * self.embedding_scale)
         for layer in self.layers:
             layer(stream, context)
         return stream.value()
@@ -146,6 +142,7 @@ class CausalLM:
                 layer_type: self.attention.prepare(batch, storage, layer_type)
                 for layer_type in self.rotary_embeddings
             },
+            write_heads=self.attention.write_heads,
         )
 
     def _device_context(self, batch: DeviceBatch, storage: KVStorage) -> ForwardContext:
@@ -180,7 +177,7 @@ class CausalLM:
                 f"{weights.checkpoint.path.name}: lm_head.weight is missing, "
                 "and the config says that the embedding is not the head"
             )
-        return weights.make_linear(self.embed_tokens, None)
+        return weights.tied_head(self.embed_tokens)
 
 
 def _rotary_embeddings(weights: WeightReader) -> dict[LayerType, RotaryEmbedding]:

@@ -21,14 +21,14 @@ typedef struct {
 } sequence;
 
 typedef struct {
-    const bf16 *queries;       /* [T, H, D] */
+    const bf16 *queries;       /* [T, H, D], a row every query_stride */
     const bf16 *keys, *values; /* [K, S, D] */
     bf16 *output;              /* [T, H, D] */
     float *sums;               /* [T, H, P, D] */
     float *stats;              /* [T, H, P, 2]: the largest score, and the sum of the weights */
     const sequence *sequences;
     const int32_t *blocks; /* of TILE slots each */
-    int64_t num_slots;
+    int64_t num_slots, query_stride;
     int32_t num_sequences, num_rows, num_heads, num_kv_heads, head_dim;
     int32_t num_parts, part_tiles;
     int32_t window; /* positions that a row sees, its own included; 0: all before it */
@@ -82,7 +82,6 @@ static void attend_part(const void *arg, int item) {
     if (first_tile >= end_tile) return;
 
     int num_queries = s->num_rows * group;
-    ptrdiff_t first_query = (ptrdiff_t)s->first_row * a->num_heads + head * group;
     tile_keys keys;
     for (int tile = first_tile; tile < end_tile; tile++) {
         ptrdiff_t slot = (ptrdiff_t)a->blocks[s->first_block + tile] * TILE;
@@ -96,8 +95,9 @@ static void attend_part(const void *arg, int item) {
             float *sums[AT_A_TIME], *stats[AT_A_TIME];
             for (int i = 0; i < n; i++) {
                 int row = (done + i) / group;
-                ptrdiff_t query = first_query + (ptrdiff_t)row * a->num_heads + (done + i) % group;
-                queries[i] = a->queries + query * head_dim;
+                int nth = head * group + (done + i) % group;
+                ptrdiff_t query = (ptrdiff_t)(s->first_row + row) * a->num_heads + nth;
+                queries[i] = a->queries + (s->first_row + row) * a->query_stride + nth * head_dim;
                 sums[i] = a->sums + (query * a->num_parts + part) * head_dim;
                 stats[i] = a->stats + (query * a->num_parts + part) * 2;
                 if (tile > first_tile) continue;

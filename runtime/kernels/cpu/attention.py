@@ -64,6 +64,7 @@ class _Attention(ctypes.Structure):
         ("sequences", ctypes.c_void_p),
         ("blocks", ctypes.c_void_p),
         ("num_slots", ctypes.c_int64),
+        ("query_stride", ctypes.c_int64),
         ("num_sequences", ctypes.c_int32),
         ("num_rows", ctypes.c_int32),
         ("num_heads", ctypes.c_int32),
@@ -131,14 +132,15 @@ class RowsAttention:
         """One layer.
 
         Args:
-            queries: bfloat16 [T, H, D].
+            queries: bfloat16 [T, H, D], rows any distance apart.
             keys: of the layer's cache, bfloat16 [K, S, D]; the new rows' are in it already.
             values: likewise.
             output: bfloat16 [T, H, D], which is written.
         """
-        queries = queries.contiguous()
+        assert queries.shape == self._query_shape
+        assert queries.dtype == torch.bfloat16
+        assert queries.stride()[1:] == (self._shape.head_dim, 1)
         for tensor, shape in (
-            (queries, self._query_shape),
             (output, self._query_shape),
             (keys, self._cache_shape),
             (values, self._cache_shape),
@@ -147,7 +149,8 @@ class RowsAttention:
             assert tensor.dtype == torch.bfloat16
             assert tensor.is_contiguous()
         call = self._call
-        call.queries, call.output = queries.data_ptr(), output.data_ptr()
+        call.queries, call.query_stride = queries.data_ptr(), queries.stride(0)
+        call.output = output.data_ptr()
         call.keys, call.values = keys.data_ptr(), values.data_ptr()
         self._attend(self._call_address, torch.get_num_threads())
 
