@@ -43,7 +43,8 @@ def download_split(name: str, split: str, progress: Callable[[str], None]) -> li
     except errors.RepositoryNotFoundError as exc:
         raise UsageError(f"The hub has no data set {name}.", hint=_LOCAL_HINT) from exc
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as exc:
-        raise RnjError(f"The hub does not answer for {name}: {exc}", hint=_LOCAL_HINT) from exc
+        reason = (str(exc).strip().splitlines() or [repr(exc)])[0]  # the hub's are paragraphs
+        raise RnjError(f"The hub does not give {name}: {reason}", hint=_LOCAL_HINT) from exc
     files = sorted(path for pattern in patterns for path in Path(folder).rglob(pattern[1:]))
     if not files:
         raise UsageError(f"The data set {name} has no split {split!r}.", hint="see --split")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -24,6 +25,14 @@ def _read_tests(value: object) -> object:
 
 def _read_text(value: object) -> object:
     return "" if value is None else value
+
+
+def _read_time(value: object) -> object:
+    """ISO 8601; empty where it is something else, which nothing depends on."""
+    try:
+        return datetime.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        return ""
 
 
 _Text = Annotated[str, BeforeValidator(_read_text)]
@@ -48,7 +57,7 @@ class _Row(BaseModel):
     fail_to_pass: Annotated[_Tests, Field(alias="FAIL_TO_PASS")] = ()
     pass_to_pass: Annotated[_Tests, Field(alias="PASS_TO_PASS")] = ()
     version: _Text = ""
-    created_at: Annotated[str, BeforeValidator(str)] = ""
+    created_at: Annotated[str, BeforeValidator(_read_time)] = ""
     environment_setup_commit: _Text = ""
     image: _Text = ""
     image_name: _Text = ""

@@ -71,11 +71,13 @@ class Selection:
         parts = self.slice.split(":")
         try:
             bounds = [int(part) if part.strip() else None for part in parts]
-            return slice(*bounds) if self.slice else slice(None)
+            wanted = slice(*bounds)
+            wanted.indices(0)  # refuses a step of nothing
         except (ValueError, TypeError) as exc:
             raise UsageError(
                 f"The slice {self.slice!r} is malformed.", hint="such as 0:5, 10: or ::2"
             ) from exc
+        return wanted
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = urlparse(self.path).path
         data = self.server.files.get(path.rsplit("/", 1)[1])
-        if path.startswith("/api/models/"):
+        if path.startswith(("/api/models/", "/api/datasets/")):
             self._send(self._api(path), {"Content-Type": "application/json"})
         elif "/resolve/" in path and data is not None:
             etag = hashlib.sha256(data).hexdigest()
