@@ -23,7 +23,7 @@ from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_json import event_from_json, event_to_json
 from rnj_agent.agent.events import Event
 
-_EVENTS = "events.jsonl"
+EVENTS = "events.jsonl"
 _META = "meta.json"
 _FORMAT = 1
 
@@ -67,7 +67,7 @@ class SessionWriter:
             meta = {"format": _FORMAT, "id": session_id, "version": rnj_agent.__version__}
             (directory / _META).write_text(json.dumps(meta) + "\n", encoding="utf-8")
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(directory / _EVENTS, flags, 0o600)
+            descriptor = os.open(directory / EVENTS, flags, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             _sync_directory(directory)
         except OSError as exc:
@@ -81,7 +81,7 @@ class SessionWriter:
         Raises:
             SessionError: it is open elsewhere, or cannot be written.
         """
-        path = directory / _EVENTS
+        path = directory / EVENTS
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             try:
@@ -132,7 +132,7 @@ def read_events(directory: Path) -> Iterator[Event]:
     Raises:
         SessionError: there is no such session, or a line before the last is no event.
     """
-    path = directory / _EVENTS
+    path = directory / EVENTS
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(itertools.takewhile(_is_whole, lines), 1):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnj_agent.agent.cli.options import agent_options, json_option, load_cli_config
+from rnj_agent.agent.cli.sessions_prune import prune_command
 
 _SVG_COLUMNS = 100
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 @click.group("sessions")
 def command() -> None:
     """List and show saved sessions; resume, fork and export them, and import others'."""
+
+
+command.add_command(prune_command)
 
 
 @command.command("list")
@@ -80,6 +84,8 @@ def replay_command(session: str, screenshot: Path | None, size: str, theme: str)
     """Open a session in the app: SESSION is an id, the beginning or end of one, or `last`; or the
     folder of a recording.
     """
+    from rnj_agent.agent.cli.interactive import require_terminal
+
     directory = _found(session).directory
     from rnj_agent.agent.tui.app import RnjApp
     from rnj_agent.agent.tui.replay import replayed
@@ -89,6 +95,7 @@ def replay_command(session: str, screenshot: Path | None, size: str, theme: str)
     if theme and theme not in names:
         raise click.BadParameter(f"no theme {theme!r}; there are {', '.join(names)}")
     if screenshot is None:
+        require_terminal("rnj-agent sessions show")
         RnjApp(events=replayed(directory), theme=theme).run()
         return
     columns, rows = _columns_and_rows(size)

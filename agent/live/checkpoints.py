@@ -20,7 +20,7 @@ from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
 from rnj_agent.sandbox.snapshots import MAX_FILE_BYTES, Snapshot, Snapshots
 
-_PACKS: Final = "packs"
+PACKS: Final = "packs"
 _MIB: Final = 1024**2
 
 
@@ -30,7 +30,7 @@ class Checkpoints:
     def __init__(self, sandbox: Sandbox, directory: Path) -> None:
         self._snapshots = Snapshots(sandbox)
         self._baseline = f"{sandbox.state_dir}/baseline.git"
-        self._folder = directory / _PACKS
+        self._folder = directory / PACKS
         self._saved = ""
         """The state whose pack was written last."""
         self._num_packs = 0
@@ -130,7 +130,7 @@ class Checkpoints:
 
 def saved_states(directory: Path) -> set[str]:
     """The states of a session that are on disk; the empty one is, where there are any."""
-    found = {path.stem.partition("-")[2] for path in (directory / _PACKS).glob("*.pack")}
+    found = {path.stem.partition("-")[2] for path in (directory / PACKS).glob("*.pack")}
     return found | {""} if found else found
 
 
@@ -140,8 +140,8 @@ def copy_states(source: Path, target: Path) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    if (source / _PACKS).is_dir():
-        shutil.copytree(source / _PACKS, target / _PACKS)
+    if (source / PACKS).is_dir():
+        shutil.copytree(source / PACKS, target / PACKS)
 
 
 def _changed(snapshot: Snapshot) -> FilesChanged:

@@ -29,6 +29,7 @@ from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.mending import command_told
 from rnj_agent.agent.live.place import Place
+from rnj_agent.agent.live.pruning import prune_files
 from rnj_agent.agent.loop import AgentLoop
 from rnj_agent.agent.messages import AssistantMessage, SystemMessage, UserMessage
 from rnj_agent.agent.modes import Policy
@@ -123,6 +124,7 @@ class Work:
         if begun is not None:
             self._journal.emit(begun)
             await self._place.checkpoints.save_state(begun.snapshot, self._journal.emit)
+            await asyncio.to_thread(prune_files)  # each session that begins makes room for itself
 
     async def _turn(self, text: str) -> RunFinished:
         loop = self._loop = self._make_loop()
