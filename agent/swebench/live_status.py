@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -48,15 +49,17 @@ class LiveStatus:
         *,
         board: Board | None = None,
         prices: Prices | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
         self._console = console
         self._board = board
         self._prices = prices
+        self._clock = clock
         self._reader = RunReader(root)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._read_s = self._written_s = float("-inf")
-        self._said_s = time.monotonic()
+        self._said_s = self._clock()
         self._said_pause = ""
         self._view: RunView | None = None
 
@@ -110,7 +113,7 @@ class LiveStatus:
 
     def tick(self) -> None:
         """Read, note and redraw what is due."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if self._board is not None and now_s - self._written_s >= _WRITE_S:
             self._written_s = now_s
             write_activity(self._root, self._board.activity())
@@ -123,7 +126,7 @@ class LiveStatus:
             self._say_now_and_then(view, now_s)
 
     def _read(self) -> RunView:
-        self._read_s = time.monotonic()
+        self._read_s = self._clock()
         self._view = self._reader.read(self._board.activity() if self._board else None)
         return self._view
 
