@@ -38,13 +38,14 @@ def command(repo: Path, as_json: bool) -> int:
 
 
 def _checks(repo: Path) -> Iterator[Check]:
-    from rnj_agent.agent.cli.doctor import expectation, machine, sandboxes, servers
+    from rnj_agent.agent.cli.doctor import expectation, kernels, machine, sandboxes, servers
     from rnj_agent.runtime.home import rnj_home
     from rnj_agent.sandbox.probe import probe
 
     loaded = load_cli_config(repo)
     groups: list[Callable[[], Iterable[Check]]] = [
         lambda: [machine.check_python(), machine.check_processor(), machine.check_memory()],
+        kernels.check_kernels,
         lambda: [machine.check_disk(rnj_home()), machine.check_git(), machine.check_gpu()],
         expectation.check_expectation,
         lambda: sandboxes.check_sandboxes(loaded.config, probe()),

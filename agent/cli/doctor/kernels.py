@@ -1,0 +1,60 @@
+"""The processor's kernels: for which instruction set they are compiled, or why they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rnj_agent.agent.cli.doctor.check import Check
+
+if TYPE_CHECKING:
+    from rnj_agent.runtime.errors import RnjRuntimeError
+    from rnj_agent.runtime.kernels.cpu.isa import Isa
+
+_NAME: Final = "kernels"
+_SLOWER: Final = "models run several times slower"
+_HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def check_kernels() -> list[Check]:
+    """Compiles them if nobody did before: seconds."""
+    from rnj_agent.runtime.errors import EngineError
+    from rnj_agent.runtime.kernels.cpu.isa import VARIABLE, chosen_isa
+    from rnj_agent.runtime.kernels.cpu.library_cache import open_library
+
+    try:
+        isa = chosen_isa()
+        if isa is None:
+            detail = f"switched off by {VARIABLE}: {_SLOWER}"
+            return [_warning(detail, hint=f"unset {VARIABLE}")]
+        open_library(isa)
+    except EngineError as exc:
+        return [_missing(exc)]
+    return [_compiled(isa), *_check_huge_pages()]
+
+
+def _missing(error: RnjRuntimeError) -> Check:
+    return _warning(f"not compiled, {_SLOWER}: {error.message}", hint=error.hint)
+
+
+def _compiled(isa: Isa) -> Check:
+    if isa == "plain":
+        return _warning(f"plain C, for a processor without AVX2: {_SLOWER}", hint="")
+    missed = ", for a processor without AVX-512 VNNI and BF16" if isa == "avx2" else ""
+    return Check(name=_NAME, status="ok", detail=f"compiled for {isa}{missed}")
+
+
+def _check_huge_pages() -> list[Check]:
+    """The weights lie in huge pages where the system gives them."""
+    try:
+        setting = _HUGE_PAGES.read_text()
+    except OSError:
+        return []
+    if "[never]" not in setting:
+        return []
+    hint = f"echo madvise | sudo tee {_HUGE_PAGES}"
+    return [_warning("the system gives no huge pages: reading weights is slower", hint=hint)]
+
+
+def _warning(detail: str, *, hint: str) -> Check:
+    return Check(name=_NAME, status="warning", detail=detail, hint=hint)
