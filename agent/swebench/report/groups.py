@@ -12,7 +12,7 @@ from rnj_agent.agent.swebench.report.row import Row, Verdict
 from rnj_agent.agent.swebench.statistics import Interval, quantile, wilson
 
 _NUMBER: Final = re.compile(r"\d[\d,.]*")
-_MOST_DETAILS: Final = 3
+_MOST_TEXTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,7 @@ class Group:
     @property
     def most_common_details(self) -> list[tuple[str, int]]:
         """The words that came up most, numbers aside, and how often."""
-        words = {_NUMBER.sub("0", row.detail): row.detail for row in reversed(self.rows)}
-        counts = Counter(_NUMBER.sub("0", row.detail) for row in self.rows if row.detail)
-        return [(words[key], count) for key, count in counts.most_common(_MOST_DETAILS)]
+        return most_common(row.detail for row in self.rows)
 
 
 def grouped(rows: Iterable[Row], name_of: Callable[[Row], str]) -> list[Group]:
@@ -78,6 +76,17 @@ def grouped(rows: Iterable[Row], name_of: Callable[[Row], str]) -> list[Group]:
         found[name_of(row)].append(row)
     groups = [Group(name=name, rows=tuple(rows)) for name, rows in found.items()]
     return sorted(groups, key=lambda group: (-group.num, group.name))
+
+
+def most_common(words: Iterable[str]) -> list[tuple[str, int]]:
+    """The texts that came up most, numbers aside, and how often; each as it came first."""
+    shown: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for text in filter(None, words):
+        key = _NUMBER.sub("0", text)
+        shown.setdefault(key, text)
+        counts[key] += 1
+    return [(shown[key], count) for key, count in counts.most_common(_MOST_TEXTS)]
 
 
 def failures(rows: Iterable[Row]) -> list[Group]:

@@ -12,7 +12,7 @@ import functools
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 from rnj_agent.agent.swebench.figures import compact, money, rounded, share, span
 from rnj_agent.agent.swebench.report import chart
+from rnj_agent.agent.swebench.report.groups import most_common
 from rnj_agent.agent.swebench.report.report import Report
 from rnj_agent.agent.swebench.report.row import IN_WORDS, VERDICTS, Row
 from rnj_agent.agent.swebench.report.trajectory import EVENTS, Trajectory, read_trajectory
@@ -65,11 +66,21 @@ def write_page(report: Report, path: Path) -> None:
     pieces = template.generate(
         report=report,
         told=told,
+        last_errors=_last_errors(report, told),
         plots=list(_plots(report)),
         run_path=os.path.relpath(report.view.root, path.parent),
     )
     with path.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(pieces)
+
+
+def _last_errors(report: Report, told: Iterable[Told]) -> dict[str, list[tuple[str, int]]]:
+    """By the reason of failure: what commands printed last, in the most instances."""
+    errors = {each.row.instance_id: each.last_error for each in told}
+    return {
+        group.name: most_common(errors[row.instance_id] for row in group.rows)
+        for group in report.failures
+    }
 
 
 @functools.cache

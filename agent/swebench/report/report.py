@@ -46,6 +46,12 @@ class Report:
         return self.view.root.resolve().name
 
     @property
+    def source(self) -> str:
+        """The data set, as the manifest names it."""
+        named = (setting.value for setting in self.settings if setting.name == "source")
+        return next(named, "")
+
+    @property
     def total(self) -> Group:
         return Group(name="all", rows=self.rows)
 

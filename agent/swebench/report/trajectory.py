@@ -6,6 +6,7 @@ one of a few megabytes. What is left out in between is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ _KINDS: Final = frozenset(
         b"run_finished",
     }
 )
+_ERROR: Final = re.compile(r"(Error|Exception|Warning)\b|: error|not found|No such file")
 _KIND: Final = b'"kind":"'
 _KIND_BYTES: Final = 64
 """Events end with their kind; it lies within so many bytes of the end."""
@@ -69,10 +71,13 @@ class Trajectory:
 
     @property
     def last_error(self) -> str:
-        """The last line of the last output of a command that failed."""
+        """Of the last output of a command that failed: the last line that names an error, else
+        its last line.
+        """
         outputs = (entry.text for entry in reversed(self.entries) if entry.is_error)
-        lines = (line.strip() for text in outputs for line in reversed(text.splitlines()))
-        return next((line for line in lines if line), "")
+        lines = [line.strip() for line in next(outputs, "").splitlines() if line.strip()]
+        named = (line for line in reversed(lines) if _ERROR.search(line))
+        return next(named, lines[-1] if lines else "")
 
 
 def read_trajectory(directory: Path, *, max_chars: int) -> Trajectory:
