@@ -24,7 +24,7 @@ def open_app(*, resume: str = "", repository: Path | None = None) -> None:
     Raises:
         UsageError: there is no terminal.
     """
-    require_terminal('rnj-agent sessions resume -m "…"' if resume else 'rnj-agent run "…"')
+    require_terminal('rnj-agent sessions resume --message "…"' if resume else 'rnj-agent run "…"')
     from rnj_agent.agent.tui.collector import pause_collector
     from rnj_agent.agent.tui.frame_rate import quicken_paints
 

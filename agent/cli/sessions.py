@@ -108,7 +108,7 @@ def replay_command(session: str, screenshot: Path | None, size: str, theme: str)
 
 @command.command("resume", short_help="Go on with a session, in the app or headless.")
 @click.argument("session", default="last")
-@click.option("-m", "--message", metavar="TEXT", help="Headless: what you say; - for stdin.")
+@click.option("--message", metavar="TEXT", help="Headless: what you say; - for stdin.")
 @agent_options
 @json_option
 def resume_command(session: str, message: str | None, as_json: bool) -> int:

@@ -20,7 +20,7 @@ from typing import Any, Self
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.ending import ending_of
 from rnj_agent.agent.errors import RnjError, SessionError
-from rnj_agent.agent.events import Event, Notice
+from rnj_agent.agent.events import Event
 from rnj_agent.agent.fix.commit import Commit
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
@@ -346,7 +346,7 @@ class LiveSession:
                 return False
 
     def _fail(self, message: str, hint: str) -> None:
-        self._journal.show(Notice(level="error", text=f"{message} ({hint})" if hint else message))
+        """The status tells it, and nothing else: whoever shows it shows it once."""
         self._set(phase="failed", failure=message, hint=hint)
 
     def _set(self, **changes: Any) -> None:

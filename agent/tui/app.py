@@ -138,7 +138,7 @@ class RnjApp(App[None]):
         Raises:
             ConfigError: a key is named that is none, or has two meanings.
         """
-        self.chat.keys = remapped(loaded.config.keys)
+        self.chat.keys = remapped(loaded.config.keys, loaded.origins)
         self.set_keymap({key.id: key.keys for key in self.chat.keys if key.id not in FIXED})
         self._notifies = loaded.config.ui.notify
         for warning in loaded.warnings:
@@ -210,6 +210,7 @@ class RnjApp(App[None]):
             self._hand_on(text, self.session)
 
     def _hand_on(self, text: str, session: LiveSession) -> None:
+        self.chat.action_go_to_end()
         try:
             if text.startswith("!") and text[1:].strip():
                 session.run_command(text[1:].strip())
@@ -236,6 +237,7 @@ class RnjApp(App[None]):
 
     @work
     async def _do(self, name: str, rest: str) -> None:
+        self.chat.action_go_to_end()  # what comes of it is told there
         if self.session is None:
             self.say("error", f"/{name} needs a session, and none is open")
             return

@@ -29,7 +29,7 @@ COMMANDS: Final = (
     Command(name="agents", help="What the repository's AGENTS.md tells the model."),
     Command(name="model", arguments="[NAME|URL]", help="Go on with another model."),
     Command(name="fork", arguments="[STEP]", help="Go on in a copy, from before a step."),
-    Command(name="export", arguments="[md|jsonl|patch] [FILE]", help="Write the session out."),
+    Command(name="export", arguments="[md|jsonl|patch|mini] [FILE]", help="Write the session out."),
     Command(name="sessions", help="Go on with an earlier session.", needs_session=False),
     Command(name="new", help="Start a new session here."),
     Command(name="copy", help="Copy the last reply.", needs_session=False),

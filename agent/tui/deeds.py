@@ -97,7 +97,7 @@ def _form(given: str) -> ExportForm:
     for form in FORMS:  # nothing at all begins them all: it is the first
         if form.startswith(given) or (form, given) == ("markdown", "md"):
             return form
-    raise RefusedError("/export [md|jsonl|patch] [FILE]")
+    raise RefusedError("/export [md|jsonl|patch|mini] [FILE]")
 
 
 def _write(session: LiveSession, form: ExportForm, file: str) -> Path:
@@ -105,7 +105,7 @@ def _write(session: LiveSession, form: ExportForm, file: str) -> Path:
     from rnj_agent.agent.export import export_session
 
     source = _saved(session)
-    ending = "md" if form == "markdown" else form
+    ending = {"markdown": "md", "mini-swe-agent": "traj.json"}.get(form, form)
     path = Path(session.status.cwd, Path(file or f"{source.name}.{ending}").expanduser())
     data = export_session(summarise(source), form)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Final, Literal, TypeAlias
 
 from textual.binding import Binding
@@ -98,17 +98,20 @@ FIXED: Final = frozenset({"history"})
 _SHAPE: Final = re.compile(r"(?:(?:ctrl|alt|shift|super|hyper|meta)\+)*(?:[a-z_0-9]+|\S)")
 
 
-def remapped(given: Mapping[str, str]) -> tuple[Key, ...]:
+def remapped(given: Mapping[str, str], origins: Mapping[str, str] | None = None) -> tuple[Key, ...]:
     """All keys, with what the person's configuration says of them.
 
     Args:
         given: ids, and their keys as Textual writes them, separated by commas.
+        origins: where each ``keys.<id>`` was given, for what has to be said about it.
 
     Raises:
         ConfigError: no such id, no such key, or one key for two things.
     """
+    origins = origins or {}
     ids = {key.id: key for key in KEYS if key.id not in FIXED}
     for name, keys in given.items():
+        where = _where(origins, name)
         if name not in ids:
             from rnj_agent.agent.config_keys import (
                 nearest,
@@ -116,34 +119,42 @@ def remapped(given: Mapping[str, str]) -> tuple[Key, ...]:
 
             meant = nearest(name, ids)
             hint = f"did you mean 'keys.{meant}'?" if meant else f"there are {', '.join(ids)}"
-            raise ConfigError(f"unknown key 'keys.{name}'.", hint=hint)
-        _check_keys(ids[name], keys)
+            raise ConfigError(f"{where}unknown key 'keys.{name}'.", hint=hint)
+        _check_keys(ids[name], keys, where)
     changed = tuple(replace(key, keys=given.get(key.id, key.keys).replace(" ", "")) for key in KEYS)
-    _check_clashes(changed)
+    _check_clashes(changed, origins)
     return changed
 
 
-def _check_keys(key: Key, keys: str) -> None:
+def _where(origins: Mapping[str, str], *names: str) -> str:
+    """Such as ``/home/me/.config/rnj-agent/config.toml:3: ``; empty where nobody knows."""
+    known = (origins[f"keys.{name}"] for name in names if f"keys.{name}" in origins)
+    return "".join(f"{origin}: " for origin in islice(known, 1))
+
+
+def _check_keys(key: Key, keys: str, where: str) -> None:
     for one in keys.replace(" ", "").split(","):
         if not _SHAPE.fullmatch(one):
             raise ConfigError(
-                f"'keys.{key.id}' cannot be {keys!r}: {one!r} is no key.",
+                f"{where}'keys.{key.id}' cannot be {keys!r}: {one!r} is no key.",
                 hint="such as ctrl+x, alt+up, f5; several with commas between them",
             )
         if len(one) == 1 and key.place != "question":
             raise ConfigError(
-                f"'keys.{key.id}' cannot be {one!r}: nobody could write that letter any more.",
+                f"{where}'keys.{key.id}' cannot be {one!r}: nobody could write that letter any "
+                "more.",
                 hint=f"such as ctrl+{one}",
             )
 
 
-def _check_clashes(keys: Iterable[Key]) -> None:
+def _check_clashes(keys: Iterable[Key], origins: Mapping[str, str]) -> None:
     for one, other in combinations(keys, 2):
         if {one.place, other.place} == {"prompt", "question"}:  # never at the same time
             continue
         if both := set(one.keys.split(",")) & set(other.keys.split(",")):
             raise ConfigError(
-                f"{both.pop()!r} is the key of both 'keys.{one.id}' and 'keys.{other.id}'.",
+                f"{_where(origins, one.id, other.id)}{both.pop()!r} is the key of both "
+                f"'keys.{one.id}' and 'keys.{other.id}'.",
                 hint="give one of them another key",
             )
 

@@ -8,11 +8,12 @@ import pytest
 from textual.pilot import Pilot
 
 from rnj_agent.agent.agents_file import AgentsFile
-from rnj_agent.agent.events import Notice
+from rnj_agent.agent.events import Delivered, Notice
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.session_list import list_sessions
 from rnj_agent.agent.tui.app import RnjApp
 from rnj_agent.agent.tui.widgets.prompt import Prompt
+from rnj_agent.agent.tui.widgets.transcript import Transcript
 from tests.agent.tui.demo_session import PATCH, demo_events
 from tests.agent.tui.screen_text import settled
 from tests.agent.tui.scripted_session import ScriptedOpener
@@ -66,7 +67,24 @@ async def test_the_session_is_written_in_every_form_and_over_nothing(
         assert (opener.repository / "my.patch").read_text() == PATCH
         assert "def test_touch" in (opener.repository / f"{SESSION}.md").read_text()
         assert "File exists" in await send(pilot, "/export patch my.patch")
-        assert "/export [md|jsonl|patch] [FILE]" in await send(pilot, "/export pdf")
+        assert "/export [md|jsonl|patch|mini] [FILE]" in await send(pilot, "/export pdf")
+        await send(pilot, "/export mini")
+        assert (opener.repository / f"{SESSION}.traj.json").read_text().startswith("{")
+
+
+async def test_what_came_of_a_command_is_in_view_wherever_one_looked(
+    opener: ScriptedOpener,
+) -> None:
+    async with RnjApp(opener=opener).run_test(size=(80, 20)) as pilot:
+        await settled(pilot)
+        opener.session.play(demo_events())
+        await settled(pilot)
+        await pilot.press("ctrl+home")
+        assert not pilot.app.screen.query_one(Transcript).follows_end
+        await send(pilot, "/commit Add it")
+        told = Delivered(how="committed", detail="Committed 1a2b3c4 on main.", snapshot="s1")
+        opener.session.play([told])
+        assert "Committed 1a2b3c4 on main." in await settled(pilot)
 
 
 async def test_what_the_repository_tells_is_shown(opener: ScriptedOpener) -> None:

@@ -55,7 +55,8 @@ def test_what_cannot_be_is_refused_with_a_hint(
     given: Mapping[str, str], message: str, hint: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        remapped(given)
+        remapped(given, {f"keys.{name}": "config.toml:3" for name in given})
+    assert caught.value.message.startswith("config.toml:3: ")
     assert message in caught.value.message
     assert hint in caught.value.hint
 
