@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from rnj_agent.agent.errors import UsageError
+from rnj_agent.agent.swebench.evaluation import harness_child
 from rnj_agent.agent.swebench.evaluation.statuses import HARNESS_HINT
 from rnj_agent.sandbox.engine import connect, reachable_url
 
@@ -56,9 +57,10 @@ async def run_harness(
         SandboxUnavailableError: no engine answers.
     """
     url = await asyncio.to_thread(reachable_url)
+    await asyncio.to_thread(_remove_containers, run_id)
     with (directory / HARNESS_LOG).open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "swebench.harness.run_evaluation"),
+            *(sys.executable, "-P", "-m", harness_child.__name__, str(os.getpid())),
             *("--dataset_name", DATASET, "--predictions_path", PREDICTIONS),
             *("--run_id", run_id, "--max_workers", str(num_workers)),
             *("--timeout", str(timeout_s), "--open_file_limit", str(_open_file_limit())),
@@ -94,7 +96,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _remove_containers(run_id: str) -> None:
-    """Those of a harness that was killed, or that failed to remove them."""
+    """What a harness that was killed left, or one that failed to remove them."""
     from docker.errors import NotFound
 
     client = connect()

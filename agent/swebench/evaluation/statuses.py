@@ -75,7 +75,7 @@ async def read_statuses(log: str, parser: str) -> Statuses:
 
 async def _read_foreign(log: str, parser: str) -> Statuses:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _FOREIGN, _PREFIX + parser),
+        *(sys.executable, "-P", "-c", _FOREIGN, _PREFIX + parser),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
