@@ -43,6 +43,11 @@ static int first_seen(const attention *a, int position) {
     return a->window ? larger(0, position - a->window + 1) : 0;
 }
 
+static ptrdiff_t tile_offset(const attention *a, const sequence *s, int head, int tile) {
+    ptrdiff_t slot = (ptrdiff_t)a->blocks[s->first_block + tile] * TILE;
+    return (head * a->num_slots + slot) * a->head_dim;
+}
+
 /* Scores of a tile become weights. Returns what earlier sums are to be multiplied by. */
 static float soften(float *scores, float *stats, int first, int end, const attention *a) {
     for (int i = 0; i < TILE; i++) scores[i] *= a->scale;
@@ -76,36 +81,33 @@ static void attend_part(const void *arg, int item) {
     int head = item / a->num_sequences % a->num_kv_heads;
     int part = item / a->num_sequences / a->num_kv_heads;
     int head_dim = a->head_dim, group = a->num_heads / a->num_kv_heads;
-    int seq_len = s->start + s->num_rows;
+    int num_queries = s->num_rows * group, seq_len = s->start + s->num_rows;
     int first_tile = larger(part * a->part_tiles, first_seen(a, s->start) / TILE);
     int end_tile = smaller((part + 1) * a->part_tiles, (seq_len + TILE - 1) / TILE);
     if (first_tile >= end_tile) return;
-
-    int num_queries = s->num_rows * group;
     tile_keys keys;
     for (int tile = first_tile; tile < end_tile; tile++) {
-        ptrdiff_t slot = (ptrdiff_t)a->blocks[s->first_block + tile] * TILE;
-        ptrdiff_t offset = (head * a->num_slots + slot) * head_dim;
-        int token = tile * TILE;
-        prepare_keys(&keys, a->keys + offset, head_dim);
+        const bf16 *values = a->values + tile_offset(a, s, head, tile);
+        const bf16 *next = a->keys + tile_offset(a, s, head, smaller(tile + 1, end_tile - 1));
+        prepare_keys(&keys, a->keys + tile_offset(a, s, head, tile), head_dim);
         for (int done = 0; done < num_queries; done += AT_A_TIME) {
-            int n = smaller(AT_A_TIME, num_queries - done);
+            int n = smaller(AT_A_TIME, num_queries - done), token = tile * TILE;
             _Alignas(64) float scores[AT_A_TIME * TILE];
             const bf16 *queries[AT_A_TIME];
             float *sums[AT_A_TIME], *stats[AT_A_TIME];
             for (int i = 0; i < n; i++) {
-                int row = (done + i) / group;
+                int row = s->first_row + (done + i) / group;
                 int nth = head * group + (done + i) % group;
-                ptrdiff_t query = (ptrdiff_t)(s->first_row + row) * a->num_heads + nth;
-                queries[i] = a->queries + (s->first_row + row) * a->query_stride + nth * head_dim;
-                sums[i] = a->sums + (query * a->num_parts + part) * head_dim;
-                stats[i] = a->stats + (query * a->num_parts + part) * 2;
+                ptrdiff_t place = ((ptrdiff_t)row * a->num_heads + nth) * a->num_parts + part;
+                queries[i] = a->queries + row * a->query_stride + nth * head_dim;
+                sums[i] = a->sums + place * head_dim;
+                stats[i] = a->stats + place * 2;
                 if (tile > first_tile) continue;
                 stats[i][0] = LOWEST;
                 stats[i][1] = 0;
                 memset(sums[i], 0, (size_t)head_dim * sizeof(float));
             }
-            tile_scores(scores, queries, &keys, head_dim, n);
+            tile_scores(scores, queries, &keys, values, head_dim, n);
             for (int i = 0; i < n; i++) {
                 int position = s->start + (done + i) / group;
                 float earlier = soften(scores + i * TILE, stats[i],
@@ -113,8 +115,8 @@ static void attend_part(const void *arg, int item) {
                 if (earlier == 1.0f) continue;
                 for (int d = 0; d < head_dim; d++) sums[i][d] *= earlier;
             }
-            tile_values(sums, scores, a->values + offset, head_dim, smaller(TILE, seq_len - token),
-                        n);
+            int count = smaller(TILE, seq_len - token);
+            tile_values(sums, scores, values, next, head_dim, count, n);
         }
     }
 }

@@ -9,6 +9,7 @@
  *                             element d of a sum is kept at an index of the file's choosing
  *   store_row                 bf16 [D] = sums [D] * scale, back in order
  *
+ * Both fetch the tile at `ahead` into the cache meanwhile: it is read next.
  * D is a multiple of 32. What a query gets does not depend on those that it is computed with. */
 #ifndef RNJ_ATTENTION_TILE_H
 #define RNJ_ATTENTION_TILE_H

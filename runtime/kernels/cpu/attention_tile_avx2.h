@@ -22,13 +22,14 @@ INLINE float sum_of(__m256 x) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-INLINE void scores_of(float *scores, const bf16 *const *queries, const bf16 *keys, int head_dim,
-                      const int n) {
+INLINE void scores_of(float *scores, const bf16 *const *queries, const bf16 *keys,
+                      const bf16 *ahead, int head_dim, const int n) {
     for (int token = 0; token < TILE; token += 2) {
         __m256 sums[AT_A_TIME][2];
 #pragma GCC unroll 3
         for (int i = 0; i < n; i++) sums[i][0] = sums[i][1] = _mm256_setzero_ps();
         const bf16 *first = keys + token * head_dim;
+        for (int d = 0; d < 2 * head_dim; d += 32) __builtin_prefetch(ahead + token * head_dim + d);
         for (int d = 0; d < head_dim; d += 16) {
             __m256i k0 = load16(first + d), k1 = load16(first + head_dim + d);
 #pragma GCC unroll 3
@@ -50,7 +51,7 @@ INLINE void scores_of(float *scores, const bf16 *const *queries, const bf16 *key
 
 /* Of each 16 elements: those with even indices, then those with odd ones. */
 INLINE void values_of(float *const *all_sums, const float *weights, const bf16 *values,
-                      int head_dim, int count, const int n) {
+                      const bf16 *ahead, int head_dim, int count, const int n) {
     for (int d = 0; d < head_dim; d += 32) {
         __m256 sums[AT_A_TIME][4];
 #pragma GCC unroll 3
@@ -58,6 +59,7 @@ INLINE void values_of(float *const *all_sums, const float *weights, const bf16 *
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) sums[i][j] = _mm256_loadu_ps(all_sums[i] + d + 8 * j);
         for (int token = 0; token < count; token++) {
+            __builtin_prefetch(ahead + token * head_dim + d);
             __m256i v0 = load16(values + token * head_dim + d);
             __m256i v1 = load16(values + token * head_dim + d + 16);
 #pragma GCC unroll 3
@@ -79,33 +81,34 @@ INLINE void values_of(float *const *all_sums, const float *weights, const bf16 *
 /* Functions of their own, so that each has all registers. */
 #define FOR_NUMBER(n)                                                                              \
     static __attribute__((noinline)) void scores_of_##n(float *scores, const bf16 *const *queries, \
-                                                        const bf16 *keys, int head_dim) {          \
-        scores_of(scores, queries, keys, head_dim, n);                                             \
+                                                        const bf16 *keys, const bf16 *ahead,       \
+                                                        int head_dim) {                            \
+        scores_of(scores, queries, keys, ahead, head_dim, n);                                      \
     }                                                                                              \
     static __attribute__((noinline)) void values_of_##n(float *const *sums, const float *weights,  \
-                                                        const bf16 *values, int head_dim,          \
-                                                        int count) {                               \
-        values_of(sums, weights, values, head_dim, count, n);                                      \
+                                                        const bf16 *values, const bf16 *ahead,     \
+                                                        int head_dim, int count) {                 \
+        values_of(sums, weights, values, ahead, head_dim, count, n);                               \
     }
 FOR_NUMBER(1)
 FOR_NUMBER(2)
 FOR_NUMBER(3)
 
-static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
-                        int n) {
+static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k,
+                        const bf16 *ahead, int head_dim, int n) {
     switch (n) {
-        case 1: scores_of_1(scores, queries, *k, head_dim); return;
-        case 2: scores_of_2(scores, queries, *k, head_dim); return;
-        default: scores_of_3(scores, queries, *k, head_dim); return;
+        case 1: scores_of_1(scores, queries, *k, ahead, head_dim); return;
+        case 2: scores_of_2(scores, queries, *k, ahead, head_dim); return;
+        default: scores_of_3(scores, queries, *k, ahead, head_dim); return;
     }
 }
 
-static void tile_values(float *const *sums, const float *weights, const bf16 *values, int head_dim,
-                        int count, int n) {
+static void tile_values(float *const *sums, const float *weights, const bf16 *values,
+                        const bf16 *ahead, int head_dim, int count, int n) {
     switch (n) {
-        case 1: values_of_1(sums, weights, values, head_dim, count); return;
-        case 2: values_of_2(sums, weights, values, head_dim, count); return;
-        default: values_of_3(sums, weights, values, head_dim, count); return;
+        case 1: values_of_1(sums, weights, values, ahead, head_dim, count); return;
+        case 2: values_of_2(sums, weights, values, ahead, head_dim, count); return;
+        default: values_of_3(sums, weights, values, ahead, head_dim, count); return;
     }
 }
 

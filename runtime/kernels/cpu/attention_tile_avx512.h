@@ -51,8 +51,8 @@ static void prepare_keys(tile_keys *k, const bf16 *keys, int head_dim) {
                       head_dim / 2);
 }
 
-INLINE void scores_of(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
-                      const int n) {
+INLINE void scores_of(float *scores, const bf16 *const *queries, const tile_keys *k,
+                      const bf16 *ahead, int head_dim, const int n) {
     __m512 sums[AT_A_TIME][4];
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++)
@@ -60,6 +60,8 @@ INLINE void scores_of(float *scores, const bf16 *const *queries, const tile_keys
         for (int j = 0; j < 4; j++) sums[i][j] = _mm512_setzero_ps();
     for (int pair = 0; pair < head_dim / 2; pair++) {
         __m512i keys[4];
+#pragma GCC unroll 4 /* as many bytes as the tile has for each pair */
+        for (int j = 0; j < 4; j++) __builtin_prefetch(ahead + pair * 2 * TILE + 32 * j);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) keys[j] = _mm512_load_si512(&k->pairs[pair][16 * j]);
 #pragma GCC unroll 6
@@ -79,8 +81,9 @@ INLINE void scores_of(float *scores, const bf16 *const *queries, const tile_keys
 }
 
 /* Of each 32 elements: those with even indices, then those with odd ones. */
-INLINE void sums_of(float *const *all_sums, const float *weights, const bf16 *values, int head_dim,
-                    int count, const int n, const int num_vectors) {
+INLINE void sums_of(float *const *all_sums, const float *weights, const bf16 *values,
+                    const bf16 *ahead, int head_dim, int count, const int n,
+                    const int num_vectors) {
     __m512 sums[AT_A_TIME][4];
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++)
@@ -90,6 +93,7 @@ INLINE void sums_of(float *const *all_sums, const float *weights, const bf16 *va
         __m512 v[4];
 #pragma GCC unroll 2
         for (int j = 0; j < num_vectors; j++) {
+            __builtin_prefetch(ahead + token * head_dim + 32 * j);
             __m512i both = _mm512_loadu_si512(values + token * head_dim + 32 * j);
             v[2 * j] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
             v[2 * j + 1] =
@@ -109,28 +113,29 @@ INLINE void sums_of(float *const *all_sums, const float *weights, const bf16 *va
         for (int j = 0; j < 2 * num_vectors; j++) _mm512_storeu_ps(all_sums[i] + 16 * j, sums[i][j]);
 }
 
-INLINE void values_of(float *const *sums, const float *weights, const bf16 *values, int head_dim,
-                      int count, const int n) {
+INLINE void values_of(float *const *sums, const float *weights, const bf16 *values,
+                      const bf16 *ahead, int head_dim, int count, const int n) {
     for (int d = 0; d < head_dim; d += 64) {
         float *at[AT_A_TIME];
         for (int i = 0; i < n; i++) at[i] = sums[i] + d;
         if (head_dim - d >= 64)
-            sums_of(at, weights, values + d, head_dim, count, n, 2);
+            sums_of(at, weights, values + d, ahead + d, head_dim, count, n, 2);
         else
-            sums_of(at, weights, values + d, head_dim, count, n, 1);
+            sums_of(at, weights, values + d, ahead + d, head_dim, count, n, 1);
     }
 }
 
 /* Functions of their own, so that each has all registers. */
 #define FOR_NUMBER(n)                                                                              \
     static __attribute__((noinline)) void scores_of_##n(float *scores, const bf16 *const *queries, \
-                                                        const tile_keys *k, int head_dim) {        \
-        scores_of(scores, queries, k, head_dim, n);                                                \
+                                                        const tile_keys *k, const bf16 *ahead,     \
+                                                        int head_dim) {                            \
+        scores_of(scores, queries, k, ahead, head_dim, n);                                         \
     }                                                                                              \
     static __attribute__((noinline)) void values_of_##n(float *const *sums, const float *weights,  \
-                                                        const bf16 *values, int head_dim,          \
-                                                        int count) {                               \
-        values_of(sums, weights, values, head_dim, count, n);                                      \
+                                                        const bf16 *values, const bf16 *ahead,     \
+                                                        int head_dim, int count) {                 \
+        values_of(sums, weights, values, ahead, head_dim, count, n);                               \
     }
 FOR_NUMBER(1)
 FOR_NUMBER(2)
@@ -139,27 +144,27 @@ FOR_NUMBER(4)
 FOR_NUMBER(5)
 FOR_NUMBER(6)
 
-static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
-                        int n) {
+static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k,
+                        const bf16 *ahead, int head_dim, int n) {
     switch (n) {
-        case 1: scores_of_1(scores, queries, k, head_dim); return;
-        case 2: scores_of_2(scores, queries, k, head_dim); return;
-        case 3: scores_of_3(scores, queries, k, head_dim); return;
-        case 4: scores_of_4(scores, queries, k, head_dim); return;
-        case 5: scores_of_5(scores, queries, k, head_dim); return;
-        default: scores_of_6(scores, queries, k, head_dim); return;
+        case 1: scores_of_1(scores, queries, k, ahead, head_dim); return;
+        case 2: scores_of_2(scores, queries, k, ahead, head_dim); return;
+        case 3: scores_of_3(scores, queries, k, ahead, head_dim); return;
+        case 4: scores_of_4(scores, queries, k, ahead, head_dim); return;
+        case 5: scores_of_5(scores, queries, k, ahead, head_dim); return;
+        default: scores_of_6(scores, queries, k, ahead, head_dim); return;
     }
 }
 
-static void tile_values(float *const *sums, const float *weights, const bf16 *values, int head_dim,
-                        int count, int n) {
+static void tile_values(float *const *sums, const float *weights, const bf16 *values,
+                        const bf16 *ahead, int head_dim, int count, int n) {
     switch (n) {
-        case 1: values_of_1(sums, weights, values, head_dim, count); return;
-        case 2: values_of_2(sums, weights, values, head_dim, count); return;
-        case 3: values_of_3(sums, weights, values, head_dim, count); return;
-        case 4: values_of_4(sums, weights, values, head_dim, count); return;
-        case 5: values_of_5(sums, weights, values, head_dim, count); return;
-        default: values_of_6(sums, weights, values, head_dim, count); return;
+        case 1: values_of_1(sums, weights, values, ahead, head_dim, count); return;
+        case 2: values_of_2(sums, weights, values, ahead, head_dim, count); return;
+        case 3: values_of_3(sums, weights, values, ahead, head_dim, count); return;
+        case 4: values_of_4(sums, weights, values, ahead, head_dim, count); return;
+        case 5: values_of_5(sums, weights, values, ahead, head_dim, count); return;
+        default: values_of_6(sums, weights, values, ahead, head_dim, count); return;
     }
 }
 

@@ -9,8 +9,9 @@ static void prepare_keys(tile_keys *k, const bf16 *keys, int head_dim) {
     *k = keys;
 }
 
-static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k, int head_dim,
-                        int n) {
+static void tile_scores(float *scores, const bf16 *const *queries, const tile_keys *k,
+                        const bf16 *ahead, int head_dim, int n) {
+    (void)ahead;
     (void)n;
     float query[MAX_HEAD_DIM];
     for (int d = 0; d < head_dim; d++) query[d] = widened(queries[0][d]);
@@ -23,8 +24,9 @@ static void tile_scores(float *scores, const bf16 *const *queries, const tile_ke
     }
 }
 
-static void tile_values(float *const *sums, const float *weights, const bf16 *values, int head_dim,
-                        int count, int n) {
+static void tile_values(float *const *sums, const float *weights, const bf16 *values,
+                        const bf16 *ahead, int head_dim, int count, int n) {
+    (void)ahead;
     (void)n;
     for (int token = 0; token < count; token++) {
         const bf16 *value = values + token * head_dim;

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -65,6 +66,13 @@ def shaped(
     )
 
 
+@cache
+def many_numbers() -> Tensor:
+    """Drawn once: any stretch of them serves as keys or values."""
+    count = 3 * (NUM_BLOCKS + 1) * BLOCK_SIZE * 256 + 1000 + NUM_SHAPES
+    return torch.randn(count, generator=torch.Generator().manual_seed(0)).bfloat16()
+
+
 class Cache:
     """One layer's storage, full of random keys and values, and queries."""
 
@@ -74,8 +82,11 @@ class Cache:
         self.storage = KVStorage(
             config, num_blocks=NUM_BLOCKS, block_size=BLOCK_SIZE, dtype=torch.bfloat16
         )
+        first = seed
         for buffer in (self.storage.keys[0], self.storage.values[0]):
-            buffer.data.copy_(torch.randn(buffer.data.shape, generator=self.random))
+            count = buffer.data.numel()
+            buffer.data.view(-1).copy_(many_numbers()[first : first + count])
+            first += 1000
 
     def queries(self, num_rows: int) -> Tensor:
         shape = (num_rows, self.config.num_attention_heads, self.config.head_dim)
@@ -142,12 +153,12 @@ def test_random_batches_equal_the_plain_path(any_config: ModelConfig, isa: Isa) 
             window=random.choice([None, None, 5, 64, 100, 300]),
             softcap=random.choice([None, None, 5.0]),
         )
-        cache = Cache(config, seed)
+        layer = Cache(config, seed)
         batch = random_batch(random)
-        queries = cache.queries(len(batch.input_ids))
+        queries = layer.queries(len(batch.input_ids))
         torch.set_num_threads(random.choice([1, 2, 3]))
-        attended = cache.attend(isa, batch, queries)
-        error = (attended - cache.expected(batch, queries)).abs().max()
+        attended = layer.attend(isa, batch, queries)
+        error = (attended - layer.expected(batch, queries)).abs().max()
         assert error <= TOLERANCE, (seed, config.head_dim, config.sliding_window, batch.sequences)
 
 
@@ -161,30 +172,30 @@ def test_a_row_does_not_depend_on_what_is_computed_with_it(
 ) -> None:
     """Bit for bit: alone, with drafts, beside others, elsewhere in memory, on more threads."""
     config = shaped(any_config, kv_heads=2, group=group, head_dim=head_dim, window=window)
-    cache = Cache(config)
+    layer = Cache(config)
     table = list(range(16, -1, -1))
-    queries = cache.queries(8)
+    queries = layer.queries(8)
     torch.set_num_threads(1)
     alone = torch.cat(
         [
-            cache.attend(isa, batch_of(sequence(table, start + i, 1)), queries[i : i + 1])
+            layer.attend(isa, batch_of(sequence(table, start + i, 1)), queries[i : i + 1])
             for i in range(8)
         ]
     )
     torch.set_num_threads(2)
     for num_tokens in (2, 3, 4, 5, 8):
         batch = batch_of(sequence(table, start, num_tokens))
-        assert torch.equal(cache.attend(isa, batch, queries[:num_tokens]), alone[:num_tokens])
-    rows = torch.cat([cache.queries(3), queries[:4], cache.queries(33)])
+        assert torch.equal(layer.attend(isa, batch, queries[:num_tokens]), alone[:num_tokens])
+    rows = torch.cat([layer.queries(3), queries[:4], layer.queries(33)])
     others = sequence(table, 5, 3), sequence(list(range(17)), 900, 33)
     beside = batch_of(others[0], sequence(table, start, 4), others[1])
-    assert torch.equal(cache.attend(isa, beside, rows)[3:7], alone[:4])
+    assert torch.equal(layer.attend(isa, beside, rows)[3:7], alone[:4])
     moved = [*range(17, NUM_BLOCKS), *range(17)][:17]
     copy = Cache(config)
     for source, target in zip(table, moved, strict=True):
         for mine, other in zip(
             (copy.storage.keys[0], copy.storage.values[0]),
-            (cache.storage.keys[0], cache.storage.values[0]),
+            (layer.storage.keys[0], layer.storage.values[0]),
             strict=True,
         ):
             here = slice(target * BLOCK_SIZE, (target + 1) * BLOCK_SIZE)
@@ -197,10 +208,10 @@ def test_a_row_does_not_depend_on_what_is_computed_with_it(
 @pytest.mark.parametrize("isa", ISAS)
 def test_what_was_never_written_does_not_matter(any_config: ModelConfig, isa: Isa) -> None:
     config = shaped(any_config, kv_heads=1, group=2, head_dim=64)
-    cache = Cache(config)
+    layer = Cache(config)
     batch = batch_of(sequence([3], 5, 2))
-    queries = cache.queries(2)
-    expected = cache.attend(isa, batch, queries)
-    for buffer in (cache.storage.keys[0], cache.storage.values[0]):
+    queries = layer.queries(2)
+    expected = layer.attend(isa, batch, queries)
+    for buffer in (layer.storage.keys[0], layer.storage.values[0]):
         buffer.data[:, 3 * BLOCK_SIZE + 7 :] = float("nan")
-    assert torch.equal(cache.attend(isa, batch, queries), expected)
+    assert torch.equal(layer.attend(isa, batch, queries), expected)
