@@ -138,6 +138,6 @@ class LiveStatus:
         elif self._said_pause and not pause:
             self.say("goes on")
         self._said_pause = pause
-        if now_s - self._said_s >= _LINE_S:
+        if view.num_selected and now_s - self._said_s >= _LINE_S:
             self._said_s = now_s
             self.say(summary_line(view, self._prices))
