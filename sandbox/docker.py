@@ -22,8 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from rnj_agent.sandbox.attendant import Attendant
 from rnj_agent.sandbox.base import SandboxInfo, SandboxLimits
-from rnj_agent.sandbox.docker_exec import DockerExec, engine_errors
+from rnj_agent.sandbox.docker_exec import engine_errors
 from rnj_agent.sandbox.engine import connect
 from rnj_agent.sandbox.environment import GIT_CONFIG, sandbox_environment
 from rnj_agent.sandbox.errors import ImageMissingError, SandboxStartError
@@ -41,9 +42,9 @@ KEEPER_USER = "65534:65534"
 """Runs the container's own process, so that the command user can never kill it."""
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _PREPARE = """
-set -e
-for tool in bash timeout head tar readlink; do command -v "$tool" >/dev/null; done
-chmod 1777 "$@"
+for tool in timeout head tar readlink; do command -v "$tool" >/dev/null || exit; done
+[[ -e ~/.gitconfig ]] || printf %s "$1" 2>/dev/null >~/.gitconfig
+:
 """
 _TMP_OPTIONS = "rw,nosuid,nodev,exec,mode=1777"
 
@@ -81,6 +82,7 @@ class DockerBackend:
         self._user = options.user or _default_user()
         self._client: DockerClient | None = None
         self._container: Container | None = None
+        self._attendant: Attendant | None = None
         self._engine = ""
 
     @property
@@ -119,6 +121,8 @@ class DockerBackend:
 
         container, self._container = self._container, None
         client, self._client = self._client, None
+        if self._attendant is not None:
+            self._attendant.close()
         try:
             if container is not None:
                 with engine_errors(), contextlib.suppress(NotFound):
@@ -128,9 +132,19 @@ class DockerBackend:
                 client.close()
 
     async def spawn(self, argv: Sequence[str], pool: ThreadPoolExecutor) -> Process:
+        return await asyncio.get_running_loop().run_in_executor(pool, self._start, argv)
+
+    def _start(self, argv: Sequence[str]) -> Process:
         assert self._container is not None
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, DockerExec, self._container, self._user, argv)
+        if self._attendant is not None and self._attendant.is_idle:
+            with contextlib.suppress(OSError):  # something killed it since
+                return self._attendant.start(argv)
+        if self._attendant is not None:
+            self._attendant.close()
+        self._attendant = None
+        with engine_errors():
+            self._attendant = Attendant(self._container, self._user)
+            return self._attendant.start(argv)
 
     def _creation(self) -> dict[str, Any]:
         from docker.types import LogConfig, Ulimit
@@ -187,15 +201,22 @@ class DockerBackend:
 
     def _prepare(self, container: Container) -> None:
         """Volumes belong to root: open them to the command user, which needs no capability."""
-        prepare = ["bash", "-c", _PREPARE, "bash", *self._volumes()]
-        run = container.exec_run(prepare, user="0:0")
-        if run.exit_code != 0:
-            output = cast("bytes", run.output).decode("utf-8", "replace").strip()
-            raise SandboxStartError(
-                f"the image {self._options.image} lacks bash, coreutils or tar: {output}"
-            )
-        configure = ["bash", "-c", '[[ -e ~/.gitconfig ]] || printf %s "$1" >~/.gitconfig', "bash"]
-        container.exec_run([*configure, GIT_CONFIG], user=self._user)
+        needs = f"the image {self._options.image} lacks bash, coreutils or tar"
+        if not self._user.startswith("0:"):
+            run = container.exec_run(["chmod", "1777", *self._volumes()], user="0:0")
+            if run.exit_code != 0:
+                output = cast("bytes", run.output).decode("utf-8", "replace").strip()
+                raise SandboxStartError(f"{needs}: {output}")
+        try:
+            preparing = self._start(["bash", "-c", _PREPARE, "bash", GIT_CONFIG])
+        except SandboxStartError as exc:
+            raise SandboxStartError(f"{needs}: {exc.message}") from exc
+        preparing.close_stdin()
+        while preparing.read() is not None:
+            pass
+        preparing.close()
+        if preparing.wait() != 0:
+            raise SandboxStartError(needs)
 
 
 def check_image(client: DockerClient, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import struct
 from collections.abc import Generator, Sequence
@@ -84,6 +85,15 @@ class DockerExec:
     def close(self) -> None:
         self._socket.close()
         self._response.close()
+
+    def is_over(self) -> bool:
+        """Whether its end has been told already, without waiting for it."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        try:
+            return bool(poll.poll(0)) and self._socket.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
 
     def kill(self) -> None:
         """Kill everything of this user in the container.

@@ -14,18 +14,37 @@ exec 19>&2 2>/dev/null
 # shellcheck disable=SC2016
 start='eval "$1"; eval "${__rnj_program%.}"'
 printf 'start\0' >&19
+kept=" $$ $RNJ_KEPT "
+unset RNJ_KEPT
+# How many processes the container has: nothing can hide from the kernel's own count.
+count() {
+  local counter
+  number=
+  for counter in /sys/fs/cgroup/pids.current /sys/fs/cgroup/pids/pids.current; do
+    [[ ! -r $counter ]] || read -r number <"$counter"
+  done
+}
 others() {
   local process
   for process in /proc/[0-9]*; do
-    [[ -O $process && ${process#/proc/} != "$$" ]] && return 0
+    [[ -O $process && $kept != *" ${process#/proc/} "* ]] && return 0
   done
   return 1
 }
+alone() {
+  ! others || return 1
+  count
+  [[ -n $number && $number -le $num_before ]]
+}
 
+count
+num_before=$number
 timeout --kill-after="$2" "$1" bash -lc "$start" bash "${@:4}" 2>&1
 status=$?
-if [[ $3 == all ]]; then
-  # One kill reaches them all at once, so a fork bomb cannot outrun it. Then wait until they are gone.
+if [[ $3 == all ]] && ! alone; then
+  # One kill reaches them all at once, so a fork bomb cannot outrun it. Then wait until they are
+  # gone. Whoever started us may be among them.
+  kept=" $$ "
   kill -KILL -1
   for ((i = 0; i < 100; i++)); do
     others || break
