@@ -61,7 +61,7 @@ class LoadOptions:
     """Of keys and values; None chooses."""
     kv_dtype: KVDtype = "auto"
     quant: Quant | None = None
-    """How projections are held; None: as they are stored, or in 8 bits if they had fewer."""
+    """How projections are held; None: as they are stored, or else in 8 bits (``default_quant``)."""
     speculation: bool = True
     max_num_seqs: int | None = None
     """Sequences that run at a time; more wait. None: 8, on a GPU 32."""
@@ -208,11 +208,19 @@ def _where(device: str) -> str:
 
 def _weights_name(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> str:
     """What they are, and what they were where that loses a little."""
+    if quant == "stored":
+        return _stored_types(checkpoint)
     held = _name(dtype) if quant == "none" else quant
     stored = "fp8" if checkpoint.fp8_weights else checkpoint.format
     if quant == "fp8" and stored != "fp8":
         return f"fp8, made of {stored}"
     return f"{held}, made of fp8" if stored == "fp8" and quant != "fp8" else held
+
+
+def _stored_types(checkpoint: Checkpoint) -> str:
+    """Of a GGUF file's matrices: "q4_k, q6_k"."""
+    types = (checkpoint.block_types.get(n) for n, s in checkpoint.shapes.items() if len(s) == 2)
+    return ", ".join(sorted({kind.name.lower() for kind in types if kind is not None})) or "bf16"
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -19,8 +19,10 @@ import torch
 
 from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.kernels.cpu.library import kernels
 from rnj_agent.runtime.machine import available_memory_bytes
-from rnj_agent.runtime.models.loading import HEAD, Quant, held_in_fp8
+from rnj_agent.runtime.models.loading import Quant, held_in_fp8
+from rnj_agent.runtime.quant.packing import EMBEDDING, HEAD, held_bytes
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
 DEFAULT_CONTEXT = 32_768
@@ -34,7 +36,6 @@ RESERVE_BYTES = 512 * 2**20
 GPU_SHARE = 0.9
 """Of a GPU's free memory: the rest is for cuBLAS, for graphs and for fragmentation."""
 
-EMBEDDING = "model.embed_tokens.weight"
 FP8_SCALE_BYTES = torch.float32.itemsize
 """For each row of a weight."""
 GIB = 2**30
@@ -160,13 +161,22 @@ class WeightsSize(NamedTuple):
 
 
 def weights_size(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> WeightsSize:
-    """Of the loaded weights. In int8 a tied head is a copy, otherwise the embedding itself."""
+    """Of the loaded weights.
+
+    A tied head is the embedding itself, but for int8 without compiled kernels, where it is a copy.
+    """
     in_fp8 = held_in_fp8(checkpoint) if quant == "fp8" else frozenset[str]()
+    packing = quant if quant != "none" and kernels() else None
 
     def size_bytes(name: str, shape: tuple[int, ...]) -> int:
         num_weights = math.prod(shape)
         if name in in_fp8:
             return num_weights + shape[0] * FP8_SCALE_BYTES
+        packed_bytes = packing and held_bytes(checkpoint, name, packing)
+        if packed_bytes is not None:
+            return packed_bytes
+        if packing:
+            return num_weights * dtype.itemsize
         is_int8 = quant == "int8" and name != EMBEDDING
         return num_weights if is_int8 else num_weights * dtype.itemsize
 
@@ -175,7 +185,7 @@ def weights_size(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> We
     embedding_bytes = size_bytes(EMBEDDING, embedding)
     if HEAD in checkpoint.shapes:
         return WeightsSize(total_bytes, total_bytes - embedding_bytes)
-    if quant == "int8":
+    if quant == "int8" and not packing:
         head_bytes = math.prod(embedding)
         return WeightsSize(total_bytes + head_bytes, total_bytes + head_bytes - embedding_bytes)
     return WeightsSize(total_bytes, total_bytes)

@@ -10,21 +10,22 @@ import torch
 from torch import Tensor
 
 from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.kernels.cpu.library import kernels, kernels_status
 from rnj_agent.runtime.layers.linear import DenseLinear, Linear
 from rnj_agent.runtime.layers.skinny_linear import SkinnyLinear
 from rnj_agent.runtime.models.causal_lm import CausalLM
-from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
+from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightFormats, WeightReader
 from rnj_agent.runtime.quant.fp8 import Fp8Weight
 from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear, Fp8WideningBuffer
 from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 from rnj_agent.runtime.quant.int8 import Int8Linear, WideningBuffer, quantize_int8
+from rnj_agent.runtime.quant.packing import HEAD, PROJECTION, Packer
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
-Quant: TypeAlias = Literal["none", "int8", "fp8"]
-"""How projections are held: in the compute dtype; in int8, with the head; or in FP8, as stored or
-made while loading, with the head as the checkpoint has it."""
-PROJECTION = "_proj.weight"
-HEAD = "lm_head.weight"
+Quant: TypeAlias = Literal["none", "stored", "int8", "int4", "fp8"]
+"""How projections are held: in the compute dtype; as a GGUF file stores them, with embedding and
+head; rounded to 8 or 4 bits while they are loaded, with the head in 8; or in FP8, as stored or made
+while loading, with the head as the checkpoint has it."""
 
 
 def load_model(
@@ -54,13 +55,15 @@ def load_model(
     dtype = dtype or default_dtype(device)
     quant = quant or default_quant(checkpoint, dtype, device)
     check_quant(quant, dtype, device)
+    packer = _packer(checkpoint, quant, dtype, device)
+    is_fp8 = quant == "fp8"
+    formats = WeightFormats(
+        make_dense=_make_dense(quant, device, packer),
+        fp8=_fp8_layers(checkpoint, device, packer, quantize_activations) if is_fp8 else None,
+        packer=packer,
+    )
     reader = WeightReader(
-        checkpoint,
-        dtype=dtype,
-        device=device,
-        make_linear=_make_linear(quant, device),
-        fp8=_fp8_layers(checkpoint, device, quantize_activations) if quant == "fp8" else None,
-        progress=progress,
+        checkpoint, dtype=dtype, device=device, formats=formats, progress=progress
     )
     model = CausalLM(reader)
     reader.finish()
@@ -80,15 +83,17 @@ def default_dtype(device: str) -> torch.dtype:
 
 
 def default_quant(checkpoint: Checkpoint, dtype: torch.dtype, device: str) -> Quant:
-    """As it is stored; what was quantised, in 8 bits that the device has kernels for.
+    """As it is stored; where there are no kernels for that, what was quantised in 8 bits.
 
     Their error is far below that of the bits that such weights have come with: of FP8's own, about
-    a third where a CPU keeps them in int8, which it decodes three times as fast.
+    a third where a CPU keeps them in int8.
     """
     if not checkpoint.is_quantized and not checkpoint.fp8_weights:
         return "none"
     if not device.startswith("cpu"):
         return "fp8"
+    if kernels():
+        return "fp8" if checkpoint.fp8_weights else "stored"
     if dtype == torch.bfloat16:
         return "int8"
     return "fp8" if checkpoint.fp8_weights else "none"
@@ -105,10 +110,20 @@ def check_device(device: str) -> None:
 
 def check_quant(quant: Quant, dtype: torch.dtype, device: str) -> None:
     """Raise EngineError where weights cannot be held so."""
-    if quant != "int8" or (device.startswith("cpu") and dtype == torch.bfloat16):
+    if quant in {"none", "fp8"}:
         return
-    where = "a GPU" if not device.startswith("cpu") else "a processor without bfloat16 products"
-    raise EngineError(f"int8 weights are not supported on {where}.", hint="Ask for --quant fp8.")
+    held = "GGUF's own weights" if quant == "stored" else f"{quant} weights"
+    if not device.startswith("cpu"):
+        raise EngineError(f"{held} are not supported on a GPU.", hint="Ask for --quant fp8.")
+    if kernels() or (quant == "int8" and dtype == torch.bfloat16):
+        return
+    where = "a processor without bfloat16 products and " if quant == "int8" else ""
+    status = kernels_status()
+    raise EngineError(
+        f"{held} are not supported {'on ' if where else ''}{where}without compiled kernels: "
+        f"{status.reason}",
+        hint=status.hint or "Ask for --quant fp8.",
+    )
 
 
 def held_in_fp8(checkpoint: Checkpoint) -> frozenset[str]:
@@ -123,9 +138,19 @@ def held_in_fp8(checkpoint: Checkpoint) -> frozenset[str]:
     return frozenset(name for name in stored if name.endswith((PROJECTION, HEAD)))
 
 
-def _make_linear(quant: Quant, device: str) -> Callable[[Tensor, Tensor | None], Linear]:
-    """Of weights that are not FP8."""
-    if quant == "int8":
+def _packer(checkpoint: Checkpoint, quant: Quant, dtype: torch.dtype, device: str) -> Packer | None:
+    """None: nothing is packed."""
+    if quant == "none" or not device.startswith("cpu"):
+        return None
+    compiled = kernels()
+    return None if compiled is None else Packer(compiled, checkpoint, quant, dtype)
+
+
+def _make_dense(
+    quant: Quant, device: str, packer: Packer | None
+) -> Callable[[Tensor, Tensor | None], Linear]:
+    """Of weights that are neither FP8 nor packed."""
+    if quant == "int8" and packer is None:
         return partial(_int8_linear, WideningBuffer())
     return DenseLinear if device.startswith("cpu") else SkinnyLinear
 
@@ -135,11 +160,16 @@ def _int8_linear(buffer: WideningBuffer, weight: Tensor, bias: Tensor | None) ->
 
 
 def _fp8_layers(
-    checkpoint: Checkpoint, device: str, quantize_activations: bool | None
+    checkpoint: Checkpoint,
+    device: str,
+    packer: Packer | None,
+    quantize_activations: bool | None,
 ) -> Fp8Layers:
     buffer = Fp8WideningBuffer()
 
     def on_cpu(weight: Fp8Weight, bias: Tensor | None) -> Linear:
+        if packer is not None and not quantize_activations:
+            return packer.linear([packer.fp8_segment(weight)], bias)
         return Fp8CpuLinear(*weight, buffer, bias, quantize_activations=bool(quantize_activations))
 
     def on_gpu(weight: Fp8Weight, bias: Tensor | None) -> Linear:

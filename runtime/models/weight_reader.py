@@ -14,9 +14,13 @@ import torch
 from torch import Tensor
 
 from rnj_agent.runtime.errors import CheckpointError
+from rnj_agent.runtime.kernels.cpu.products import Segment
+from rnj_agent.runtime.layers.embedding import DenseEmbedding, Embedding
 from rnj_agent.runtime.layers.layernorm import RMSNorm
 from rnj_agent.runtime.layers.linear import DenseLinear, Linear
 from rnj_agent.runtime.quant.fp8 import Fp8Weight, empty_fp8_weight, quantize_weight_into
+from rnj_agent.runtime.quant.packed_linear import PackedEmbedding
+from rnj_agent.runtime.quant.packing import Packer
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
 
 RECOMPUTED = (".rotary_emb.inv_freq",)
@@ -33,6 +37,18 @@ class Fp8Layers:
     """From weight and bias."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFormats:
+    """What weights become; here a weight format comes in."""
+
+    make_dense: Callable[[Tensor, Tensor | None], Linear] = DenseLinear
+    """From a weight in the compute dtype and a bias."""
+    fp8: Fp8Layers | None = None
+    """Of projections that are FP8; None: there are none, and stored ones are widened."""
+    packer: Packer | None = None
+    """Of weights for a processor's products; None: there are none."""
+
+
 class WeightReader:
     """Reads each tensor once.
 
@@ -40,8 +56,7 @@ class WeightReader:
         checkpoint: where from.
         dtype: of matrices and biases; norms stay in float32.
         device: where to.
-        make_linear: turns a weight and a bias into a layer; here a weight format comes in.
-        fp8: of projections that are FP8; None: there are none, and stored ones are widened.
+        formats: what weights become; None: they are dense.
         progress: called with tensors read and tensors in all.
     """
 
@@ -51,16 +66,14 @@ class WeightReader:
         *,
         dtype: torch.dtype,
         device: str | torch.device,
-        make_linear: Callable[[Tensor, Tensor | None], Linear] = DenseLinear,
-        fp8: Fp8Layers | None = None,
+        formats: WeightFormats | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.config = checkpoint.config
         self.dtype = dtype
         self.device = device
-        self.make_linear = make_linear
-        self._fp8 = fp8
+        self._formats = formats or WeightFormats()
         self._progress = progress
         self._read: set[str] = set()
 
@@ -98,11 +111,30 @@ class WeightReader:
         """
         weights = [f"{name}.weight" for name in names]
         shapes = [(rows, in_features) for rows in out_features]
-        if self._fp8 is not None and self._fp8.weights >= set(weights):
+        fp8, packer = self._formats.fp8, self._formats.packer
+        if fp8 is not None and fp8.weights >= set(weights):
             weight = self._stacked_fp8(weights, shapes)
-            return self._fp8.make(weight, self._bias(names, out_features) if bias else None)
+            return fp8.make(weight, self._bias(names, out_features) if bias else None)
+        if packer is not None and self._are_packed(packer, weights, shapes):
+            segments = [self._segment(packer, name) for name in weights]
+            return packer.linear(segments, self._bias(names, out_features) if bias else None)
         weight = self._stacked(weights, shapes, self.dtype)
-        return self.make_linear(weight, self._bias(names, out_features) if bias else None)
+        return self._formats.make_dense(weight, self._bias(names, out_features) if bias else None)
+
+    def embedding(self, name: str, num_rows: int, num_columns: int) -> Embedding:
+        """[num_rows, num_columns], of which rows are looked up."""
+        packer = self._formats.packer
+        if packer is not None and self._are_packed(packer, [name], [(num_rows, num_columns)]):
+            return packer.embedding(self._segment(packer, name))
+        return DenseEmbedding(self.matrix(name, num_rows, num_columns))
+
+    def tied_head(self, embedding: Embedding) -> Linear:
+        """The product with all rows of an embedding, which is not held twice where it need not."""
+        if isinstance(embedding, PackedEmbedding):
+            assert self._formats.packer is not None
+            return self._formats.packer.linear(list(embedding.weight.segments), None)
+        assert isinstance(embedding, DenseEmbedding)
+        return self._formats.make_dense(embedding.weight, None)
 
     def finish(self) -> None:
         """Check that nothing was left unread.
@@ -135,6 +167,17 @@ class WeightReader:
             self.checkpoint.load_into(name, part)
             self._count(name)
         return stacked
+
+    def _are_packed(
+        self, packer: Packer, names: Sequence[str], shapes: Sequence[tuple[int, ...]]
+    ) -> bool:
+        self._checked_sizes(names, shapes)
+        return all(packer.takes(name) for name in names)
+
+    def _segment(self, packer: Packer, name: str) -> Segment:
+        segment = packer.segment(name)
+        self._count(name)
+        return segment
 
     def _stacked_fp8(self, names: Sequence[str], shapes: Sequence[tuple[int, int]]) -> Fp8Weight:
         """Rows keep their scales, so that one after the other they are still the same weights."""

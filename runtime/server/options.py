@@ -20,8 +20,8 @@ KVDtype: TypeAlias = Literal["auto", "bf16", "fp8", "int8"]
 KV_DTYPES: tuple[KVDtype, ...] = ("auto", "bf16", "fp8", "int8")
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
-Quant: TypeAlias = Literal["none", "int8", "fp8"]
-QUANTS: tuple[Quant, ...] = ("none", "int8", "fp8")
+Quant: TypeAlias = Literal["none", "stored", "int8", "int4", "fp8"]
+QUANTS: tuple[Quant, ...] = ("none", "stored", "int8", "int4", "fp8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class ServeOptions:
     device: Device = "auto"
     """Where the model runs; auto: on a GPU that torch can use, if there is one."""
     quant: Quant | None = None
-    """How weights are held; None: as they are stored, or in 8 bits if they had fewer."""
+    """How weights are held; None: as they are stored, where there are kernels for that."""
     max_num_seqs: int | None = None
     """Replies that are computed at a time; None: 8, on a GPU 32."""
     max_queue: int = DEFAULT_MAX_QUEUE

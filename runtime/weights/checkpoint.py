@@ -10,6 +10,7 @@ from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.errors import CheckpointError, ModelNotFoundError
 
 if TYPE_CHECKING:
+    from gguf.constants import GGMLQuantizationType
     from torch import Tensor
 
     from rnj_agent.runtime.quant.fp8 import Fp8Weight
@@ -52,6 +53,18 @@ class Checkpoint(Protocol):
     @property
     def is_quantized(self) -> bool:
         """Whether the large weights are stored in less than 16 bits."""
+        ...
+
+    @property
+    def block_types(self) -> Mapping[str, GGMLQuantizationType]:
+        """How a GGUF file stores its tensors; other formats have none."""
+        ...
+
+    def load_blocks(self, name: str) -> Tensor:
+        """A tensor of ``block_types`` as it is stored: uint8 [bytes], rows in this runtime's order.
+
+        Valid until the next tensor is read.
+        """
         ...
 
     def load_into(self, name: str, out: Tensor) -> None:

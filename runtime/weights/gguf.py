@@ -14,6 +14,7 @@ from rnj_agent.runtime.weights.gguf_config import config_from_gguf
 from rnj_agent.runtime.weights.gguf_file import GGUFFile
 
 if TYPE_CHECKING:
+    from gguf.constants import GGMLQuantizationType
     from torch import Tensor
 
     from rnj_agent.runtime.quant.fp8 import Fp8Weight
@@ -84,6 +85,9 @@ class GGUFCheckpoint:
         self.shapes: Mapping[str, tuple[int, ...]] = MappingProxyType(
             {name: self._file.tensors[stored].shape for name, stored in self._stored.items()}
         )
+        self.block_types: Mapping[str, GGMLQuantizationType] = MappingProxyType(
+            {name: self._file.tensors[stored].type for name, stored in self._stored.items()}
+        )
 
     @property
     def is_quantized(self) -> bool:
@@ -97,6 +101,14 @@ class GGUFCheckpoint:
 
         return DeviceCopy()
 
+    def load_blocks(self, name: str) -> Tensor:
+        """See ``Checkpoint.load_blocks``."""
+        tensor = self._file.tensors[self._stored[name]]
+        raw = self._file.read(tensor.name)
+        if self.config.architecture == "llama" and ROTATED.fullmatch(name):
+            return _unpermute(raw, tensor.shape[0] // self.config.head_dim, self.config.head_dim)
+        return raw
+
     def load_into(self, name: str, out: Tensor) -> None:
         """See ``Checkpoint.load_into``."""
         import torch
@@ -104,9 +116,7 @@ class GGUFCheckpoint:
         from rnj_agent.runtime.quant.dequantize import dequantize_into
 
         tensor = self._file.tensors[self._stored[name]]
-        raw = self._file.read(tensor.name)
-        if self.config.architecture == "llama" and ROTATED.fullmatch(name):
-            raw = _unpermute(raw, tensor.shape[0] // self.config.head_dim, self.config.head_dim)
+        raw = self.load_blocks(name)
         if out.is_cpu:
             dequantize_into(out, raw, tensor.type)
             return

@@ -76,6 +76,7 @@ class GGUFFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._map = _map_file(path)
+        self._read_last: GGUFTensor | None = None
         try:
             cursor = _Cursor(self._map, path)
             num_tensors, num_pairs = _read_header(cursor)
@@ -101,16 +102,28 @@ class GGUFFile:
             return
 
     def read(self, name: str) -> torch.Tensor:
-        """The raw bytes of a tensor: uint8 [size_bytes], a private view of the file, not a copy."""
+        """The raw bytes of a tensor: uint8 [size_bytes], a private view of the file, not a copy.
+
+        Memory that the last tensor's pages took is given back; whoever still views it reads the
+        file again.
+        """
         import numpy as np
         import torch
 
-        tensor = self.tensors[name]
+        self._let_go_of_last()
+        tensor = self._read_last = self.tensors[name]
         # not torch.frombuffer: only numpy's view keeps the file mapped for as long as it lives
         view = np.frombuffer(
             self._map, dtype=np.uint8, count=tensor.size_bytes, offset=tensor.offset
         )
         return torch.from_numpy(view)
+
+    def _let_go_of_last(self) -> None:
+        if self._read_last is None or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        start = self._read_last.offset // mmap.PAGESIZE * mmap.PAGESIZE
+        end = self._read_last.offset + self._read_last.size_bytes
+        self._map.madvise(mmap.MADV_DONTNEED, start, end - start)
 
     def _alignment(self, cursor: _Cursor) -> int:
         alignment = self.metadata.get("general.alignment", DEFAULT_ALIGNMENT)

@@ -23,6 +23,7 @@ from rnj_agent.runtime.weights.fp8_tensors import (
 from rnj_agent.runtime.weights.hf_config import config_from_hf
 
 if TYPE_CHECKING:
+    from gguf.constants import GGMLQuantizationType
     from torch import Tensor
 
     from rnj_agent.runtime.quant.fp8 import Fp8Weight
@@ -42,6 +43,7 @@ class SafetensorsCheckpoint:
     """
 
     format: Literal["safetensors"] = "safetensors"
+    block_types: Mapping[str, GGMLQuantizationType] = MappingProxyType({})
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
@@ -69,6 +71,10 @@ class SafetensorsCheckpoint:
         from rnj_agent.runtime.weights.device_copy import DeviceCopy
 
         return DeviceCopy()
+
+    def load_blocks(self, name: str) -> Tensor:
+        """See ``Checkpoint.load_blocks``; there are none here."""
+        raise AssertionError(f"{name} of a safetensors file has no blocks")
 
     def load_into(self, name: str, out: Tensor) -> None:
         """See ``Checkpoint.load_into``."""

@@ -200,8 +200,8 @@ def write_gguf(path: Path, config: Config, weights: Weights) -> Path:
 
 
 def load_float32(path: Path) -> CausalLM:
-    """Our model."""
-    return load_model(open_checkpoint(path), dtype=torch.float32)
+    """Our model, its weights in float32 whatever the file holds."""
+    return load_model(open_checkpoint(path), dtype=torch.float32, quant="none")
 
 
 def our_logits(model: CausalLM, token_ids: Sequence[int], chunks: Sequence[int] = ()) -> Tensor:

@@ -12,6 +12,7 @@ from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.grammar import Grammar
 from rnj_agent.runtime.guided.spec import ToolCalls
 from rnj_agent.runtime.kv_cache.cache import KVCache
+from rnj_agent.runtime.layers.embedding import DenseEmbedding
 from rnj_agent.runtime.models import load_model
 from rnj_agent.runtime.outputs import TokenOutput
 from rnj_agent.runtime.sampling import SamplingParams
@@ -155,8 +156,10 @@ def test_a_step_that_decodes_never_looks_at_logits(
 def test_a_sequence_whose_logits_are_not_numbers_fails_alone(path: Path) -> None:
     model = load_model(open_checkpoint(path), dtype=torch.float32)
     model.device_batches = True
-    model.embed_tokens = model.embed_tokens.clone()  # the head keeps its own
-    model.embed_tokens[7] = torch.nan
+    assert isinstance(model.embed_tokens, DenseEmbedding)
+    rows = model.embed_tokens.weight.clone()  # the head keeps its own
+    rows[7] = torch.nan
+    model.embed_tokens = DenseEmbedding(rows)
     num_blocks = OPTIONS.max_model_len // BLOCK_SIZE
     storage = model.new_storage(num_blocks=num_blocks, block_size=BLOCK_SIZE)
     kv_cache = KVCache(num_blocks, BLOCK_SIZE, storage.copy_block)

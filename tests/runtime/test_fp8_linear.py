@@ -14,7 +14,7 @@ from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.mlp import GatedMLP
 from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.models import CausalLM
-from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
+from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightFormats, WeightReader
 from rnj_agent.runtime.quant.fp8 import (
     Fp8Weight,
     fp8_linear_reference,
@@ -120,7 +120,10 @@ def loaded(path: Path, make: Callable[[Fp8Weight, Tensor | None], Linear]) -> Ca
     checkpoint = open_checkpoint(path)
     names = frozenset(name for name in checkpoint.shapes if name.endswith("_proj.weight"))
     reader = WeightReader(
-        checkpoint, dtype=torch.bfloat16, device="cpu", fp8=Fp8Layers(weights=names, make=make)
+        checkpoint,
+        dtype=torch.bfloat16,
+        device="cpu",
+        formats=WeightFormats(fp8=Fp8Layers(weights=names, make=make)),
     )
     return CausalLM(reader)
 

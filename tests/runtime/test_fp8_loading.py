@@ -15,6 +15,7 @@ from rnj_agent.runtime.layers.linear import DenseLinear
 from rnj_agent.runtime.models import CausalLM, load_model
 from rnj_agent.runtime.models.loading import default_quant
 from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear
+from rnj_agent.runtime.quant.packed_linear import PackedLinear
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
 from tests.runtime.fp8_checkpoints import (
     DYNAMIC_GROUP,
@@ -154,7 +155,7 @@ def test_a_quantised_head_of_its_own(tmp_path: Path) -> None:
     )
     path = write_safetensors(tmp_path / "fp8", with_quantization(QWEN_2, ignore=[]), stored)
     assert_same_model(path, tmp_path / "wide", QWEN_2, stored)
-    assert isinstance(load_fp8(path).lm_head, Fp8CpuLinear)
+    assert isinstance(load_fp8(path).lm_head, Fp8CpuLinear | PackedLinear)
 
 
 def test_a_quantised_embedding_is_widened(tmp_path: Path) -> None:

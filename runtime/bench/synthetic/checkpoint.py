@@ -31,6 +31,8 @@ from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.weights.hf_config import config_from_hf
 
 if TYPE_CHECKING:
+    from gguf.constants import GGMLQuantizationType
+
     from rnj_agent.runtime.quant.fp8 import Fp8Weight
 
 EMBEDDING: Final = "model.embed_tokens.weight"
@@ -56,6 +58,7 @@ class SyntheticCheckpoint:
     norm_offset = 1.0
     is_quantized = False
     fp8_weights: Set[str] = frozenset()
+    block_types: Mapping[str, GGMLQuantizationType] = MappingProxyType({})
 
     def __init__(
         self,
@@ -85,6 +88,10 @@ class SyntheticCheckpoint:
         successors = torch.empty_like(walk)
         successors[walk] = walk.roll(-1)
         return successors
+
+    def load_blocks(self, name: str) -> Tensor:
+        """Never asked for: there are none."""
+        raise CheckpointError(f"{self.path.name}: {name} is not stored in blocks")
 
     def load_into(self, name: str, out: Tensor) -> None:
         """Fill ``out`` with what the tensor is, through bfloat16, as a stored one would be."""

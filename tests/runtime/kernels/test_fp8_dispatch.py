@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnj_agent.runtime.models import CausalLM
-from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightReader
+from rnj_agent.runtime.models.weight_reader import Fp8Layers, WeightFormats, WeightReader
 from rnj_agent.runtime.quant.fp8 import Fp8Weight, fp8_linear_reference
 from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 from rnj_agent.runtime.weights.checkpoint import open_checkpoint
@@ -77,6 +77,6 @@ def loaded(path: Path, kernels: TritonFp8Kernels | None) -> CausalLM:
         checkpoint,
         dtype=torch.bfloat16,
         device=str(DEVICE),
-        fp8=Fp8Layers(weights=names, make=make),
+        formats=WeightFormats(fp8=Fp8Layers(weights=names, make=make)),
     )
     return CausalLM(reader)
