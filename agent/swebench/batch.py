@@ -15,6 +15,9 @@ from rich.console import Console
 
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.swebench.activity import Board
+from rnj_agent.agent.swebench.cluster.base import CrewOrder
+from rnj_agent.agent.swebench.cluster.opening import OnCluster, open_cluster
+from rnj_agent.agent.swebench.executor import Executor
 from rnj_agent.agent.swebench.images.source import Say
 from rnj_agent.agent.swebench.leftovers import remove_leftovers
 from rnj_agent.agent.swebench.live_status import LiveStatus
@@ -28,7 +31,7 @@ from rnj_agent.agent.swebench.run_request import RunRequest
 from rnj_agent.agent.swebench.runner import Runner
 from rnj_agent.agent.swebench.status import Prices
 from rnj_agent.agent.swebench.summary import Summary, summarise
-from rnj_agent.agent.swebench.workshop import open_workshop
+from rnj_agent.agent.swebench.workshop import Workshop, open_workshop
 from rnj_agent.agent.wording import counted
 from rnj_agent.sandbox.engine import connect
 from rnj_agent.sandbox.errors import SandboxError
@@ -47,6 +50,8 @@ class Batch:
     pause_limit_s: float | None
     prices: Prices | None
     console: Console
+    on_cluster: OnCluster | None = None
+    """None: all attempts run on this machine."""
 
     async def run(self) -> Summary:
         """Do what is still to be done of the run.
@@ -63,7 +68,8 @@ class Batch:
             # Waiting for an image or an engine holds a thread, and every worker may have to.
             threads = ThreadPoolExecutor(self.num_workers + _SPARE_THREADS)
             asyncio.get_running_loop().set_default_executor(threads)
-            await asyncio.to_thread(_knock)
+            if self.on_cluster is None:
+                await asyncio.to_thread(_knock)
             board = Board(self.num_workers)
             live = LiveStatus(run.root, self.console, board=board, prices=self.prices)
             async with _shown(live):
@@ -91,12 +97,26 @@ class Batch:
                     _note(log, f"{result.instance_id}  {result.status}  {result.why}".rstrip())
 
                 runner = Runner(run, manifest, request, pause=pause, on_finished=finished)
-                executor = LocalExecutor(
-                    directory=run, workshop=workshop, num_workers=self.num_workers
-                )
-                async with _swept(manifest.run_id, say):
+                async with self._executor(run, manifest, workshop) as executor:
                     await runner.run(executor)
             return manifest
+
+    @asynccontextmanager
+    async def _executor(
+        self, run: RunDir, manifest: Manifest, workshop: Workshop
+    ) -> AsyncGenerator[Executor]:
+        if self.on_cluster is None:
+            async with _swept(manifest.run_id, workshop.say):
+                yield LocalExecutor(directory=run, workshop=workshop, num_workers=self.num_workers)
+            return
+        order = CrewOrder(
+            run_id=manifest.run_id,
+            config=self.request.config,
+            images=self.request.images,
+            pause_limit_s=self.pause_limit_s,
+        )
+        with open_cluster(self.on_cluster, order, run, workshop, self.num_workers) as executor:
+            yield executor
 
 
 def _knock() -> None:

@@ -4,6 +4,7 @@ kept us from removing. To be called when none of the run's attempts is under way
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,28 +21,40 @@ _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.5
 
 
-def remove_leftovers(run_id: str) -> int:
-    """Remove all containers of a run: how many there were.
+def remove_leftovers(
+    run_id: str, *, spared: frozenset[str] = frozenset(), before_s: float = math.inf
+) -> int:
+    """Remove the containers of a run: how many there were.
+
+    Args:
+        run_id: whose.
+        spared: sessions that are under way, and keep theirs.
+        before_s: Unix time; what was made since stays, too.
 
     Raises:
         SandboxUnavailableError: no engine answers.
     """
     client = connect()
     try:
-        found = leftovers(client, run_id)
+        found = leftovers(client, run_id, spared, before_s)
         deadline = time.monotonic() + _PATIENCE_S
         left = found
         while left and time.monotonic() < deadline:
             with ThreadPoolExecutor(_NUM_THREADS) as pool:
                 list(pool.map(partial(_remove, client), left))
-            left = leftovers(client, run_id)
+            left = leftovers(client, run_id, spared, before_s)
             time.sleep(_POLL_S if left else 0)
         return len(found)
     finally:
         client.close()
 
 
-def leftovers(client: DockerClient, run_id: str) -> list[str]:
+def leftovers(
+    client: DockerClient,
+    run_id: str,
+    spared: frozenset[str] = frozenset(),
+    before_s: float = math.inf,
+) -> list[str]:
     """Ids of the run's containers; none where the engine goes away."""
     import requests
     from docker.errors import DockerException
@@ -50,10 +63,15 @@ def leftovers(client: DockerClient, run_id: str) -> list[str]:
         listed = client.api.containers(all=True, filters={"label": SESSION_LABEL})
     except (DockerException, requests.RequestException):
         return []
-    return [
-        str(each["Id"])
+    sessions = {
+        str(each["Id"]): str(each["Labels"].get(SESSION_LABEL, ""))
         for each in listed
-        if str(each["Labels"].get(SESSION_LABEL, "")).startswith(f"{run_id}/")
+        if int(each["Created"]) < before_s - 1  # it is told in whole seconds
+    }
+    return [
+        container_id
+        for container_id, session in sessions.items()
+        if session.startswith(f"{run_id}/") and session not in spared
     ]
 
 

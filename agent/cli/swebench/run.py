@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rnj_agent.agent.cli.options import limit_options, load_cli_config, model_options
+from rnj_agent.agent.cli.swebench.cluster_options import cluster_options, on_cluster
 from rnj_agent.agent.cli.swebench.image_options import image_options, image_settings
 from rnj_agent.agent.cli.swebench.prices import price_options, prices
 from rnj_agent.agent.cli.swebench.run_options import (
@@ -43,6 +44,7 @@ _PRICES: Final = ("price_in", "price_out", "price_cached")
 @model_options
 @limit_options
 @price_options
+@cluster_options
 def command(
     source: str, output: Path, workers: int, pause_limit: float | None, **given: Any
 ) -> int:
@@ -67,6 +69,7 @@ def command(
     from rnj_agent.agent.cli.provision import provide_model
     from rnj_agent.agent.swebench.batch import Batch
 
+    where = on_cluster(given)
     priced = prices(**{name: given.pop(name) for name in _PRICES})
     request = _request(source, output, given)
     provide_model(request.config)
@@ -76,6 +79,7 @@ def command(
         pause_limit_s=pause_limit,
         prices=priced,
         console=Console(stderr=True, highlight=False),
+        on_cluster=where,
     )
     summary = run_async(batch.run())
     click.echo(json.dumps(summary.as_json()))
