@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -57,7 +57,11 @@ def _headline(view: RunView) -> Text:
     else:
         parts.append(Text(counted(view.activity.num_workers, "worker"), style="dim"))
         parts.append(Text(span(view.now_s - view.activity.started_s), style="dim"))
-    return Text(" · ", style="dim").join(part for part in parts if part.plain)
+    return _listed(part for part in parts if part.plain)
+
+
+def _listed(parts: Iterable[Text]) -> Text:
+    return Text.assemble((" · ", "dim")).join(parts)
 
 
 def _bar(view: RunView) -> RenderableType:
@@ -65,7 +69,10 @@ def _bar(view: RunView) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True, justify="right")
     total = max(1, view.num_selected)
-    bar = ProgressBar(total=total, completed=view.num_finished)
+    style = "yellow" if view.activity is not None and view.activity.pause else "green"
+    bar = ProgressBar(
+        total=total, completed=view.num_finished, complete_style=style, finished_style=style
+    )
     numbers = f"{view.num_finished:,} of {view.num_selected:,}"
     words = Text.assemble(f"{numbers}  {share(view.num_finished, view.num_selected)}")
     if left := _left(view):
@@ -76,7 +83,7 @@ def _bar(view: RunView) -> RenderableType:
 
 def _left(view: RunView) -> str:
     eta_s = view.eta_s
-    if view.activity is None or eta_s is None or view.num_finished >= view.num_selected:
+    if view.activity is None or view.activity.pause or not eta_s:
         return ""
     return f"about {span(eta_s)} left"
 
@@ -91,7 +98,7 @@ def _facts(view: RunView, prices: Prices | None) -> Iterator[Text]:
         )
     if view.results:
         statuses = view.by_status.most_common()
-        yield Text(" · ", style="dim").join(
+        yield _listed(
             Text(f"{status} {count:,}", style=status_style(status)) for status, count in statuses
         )
         yield _tokens(view, prices)
