@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from rnj_agent.sandbox.errors import SandboxUnavailableError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from requests import Response
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 INSTALL_HINT = "sudo apt-get install -y docker.io && sudo systemctl start docker"
@@ -59,6 +61,25 @@ def _first_that_answers(use: Callable[[str], _T]) -> _T:
             f"no Docker engine: {DEFAULT_SOCKET} is not there", hint=INSTALL_HINT
         )
     raise problems[0]
+
+
+@contextmanager
+def streams_closed(client: DockerClient) -> Generator[None]:
+    """Hang up in the end on answers that were not read to theirs, which ends the work behind them.
+
+    The docker package leaves such connections to the garbage collector.
+    """
+    responses: list[Response] = []
+
+    def keep(response: Response, *_args: object, **_kwargs: object) -> None:
+        responses.append(response)
+
+    client.api.hooks["response"].append(keep)
+    try:
+        yield
+    finally:
+        for response in responses:
+            response.close()
 
 
 def engine_urls() -> list[str]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, Final
 
-from rnj_agent.sandbox.engine import connect
+from rnj_agent.sandbox.engine import connect, streams_closed
 from rnj_agent.sandbox.errors import (
     DiskFullError,
     ImageMissingError,
@@ -25,6 +25,7 @@ TIMEOUT_S: Final = 1800
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
 """The engine knows these arguments by itself and leaves them out of the image's history."""
 _NUM_LAST_LINES: Final = 12
+_CHATTER: Final = (" ---> ", "Removing intermediate container ")
 
 
 class BuildStoppedError(SandboxError):
@@ -63,7 +64,7 @@ def build_from_context(
         name: with its tag.
         context: a tar stream with a ``Dockerfile``.
         labels: of the image.
-        progress: receives each line of the engine.
+        progress: receives each line of the engine that tells something.
         stop: set by another thread, it ends the work soon.
 
     Raises:
@@ -77,18 +78,19 @@ def build_from_context(
 
     client = connect(timeout_s=TIMEOUT_S)
     try:
-        events = client.api.build(
-            fileobj=context,
-            custom_context=True,
-            tag=name,
-            labels=dict(labels),
-            buildargs=_proxies(),
-            network_mode="host",
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        _follow(name, events, progress, stop)
+        with streams_closed(client):
+            events = client.api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=name,
+                labels=dict(labels),
+                buildargs=_proxies(),
+                network_mode="host",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            _follow(name, events, progress, stop)
     except APIError as exc:
         raise _failure(name, str(exc.explanation or exc), ()) from exc
     except requests.RequestException as exc:
@@ -110,7 +112,7 @@ def _follow(
         if error := event.get("error"):
             raise _failure(name, str(error), last)
         for line in str(event.get("stream", "")).splitlines():
-            if line.strip():
+            if line.strip() and not line.startswith(_CHATTER):
                 last.append(line)
                 progress(line)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from rnj_agent.sandbox.engine import connect
+from rnj_agent.sandbox.engine import connect, streams_closed
 from rnj_agent.sandbox.errors import (
     DiskFullError,
     ImageMissingError,
@@ -108,7 +108,8 @@ def _pull(name: str, on_progress: OnProgress, stop: threading.Event) -> None:
 
     client = connect(timeout_s=STALL_TIMEOUT_S)
     try:
-        _follow(client, name, on_progress, stop)
+        with streams_closed(client):
+            _follow(client, name, on_progress, stop)
     except APIError as exc:
         raise _failure(name, str(exc.explanation or exc)) from exc
     except requests.RequestException as exc:

@@ -4,6 +4,7 @@ conda() {
   case ${1-} in
     activate)
       VIRTUAL_ENV_DISABLE_PROMPT=1
+      PATH=${PATH//\/opt\/miniconda3\/envs\/testbed\/bin:/} # of a shell above this one
       . /opt/miniconda3/envs/testbed/bin/activate
       export CONDA_DEFAULT_ENV=testbed
       ;;
