@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, Final
 
+from rnj_agent.sandbox.docker import check_image
 from rnj_agent.sandbox.engine import connect, streams_closed
 from rnj_agent.sandbox.errors import (
     DiskFullError,
@@ -38,13 +39,15 @@ def has_image(name: str) -> bool:
     Raises:
         SandboxUnavailableError: no engine answers.
     """
-    from docker.errors import ImageNotFound
+    import requests
 
     client = connect()
     try:
-        client.images.get(name)
-    except ImageNotFound:
+        check_image(client, name)
+    except ImageMissingError:
         return False
+    except requests.RequestException as exc:
+        raise SandboxUnavailableError(f"the Docker engine went away: {exc}") from exc
     finally:
         client.close()
     return True

@@ -21,7 +21,7 @@ from rnj_agent.agent.swebench.instance import Instance
 from rnj_agent.agent.swebench.instance_sandbox import open_instance_sandbox
 from rnj_agent.sandbox.docker import check_image
 from rnj_agent.sandbox.engine import connect
-from rnj_agent.sandbox.errors import ImageMissingError, SandboxError
+from rnj_agent.sandbox.errors import DiskFullError, ImageMissingError, SandboxError
 from rnj_agent.sandbox.images.build import DEFAULT_IMAGE
 from rnj_agent.sandbox.images.context_build import BuildStoppedError, build_from_context, has_image
 from rnj_agent.sandbox.images.pull import PullStoppedError, pull_image
@@ -173,6 +173,15 @@ async def test_a_build_that_fails_ends_with_what_it_said(tmp_path: Path) -> None
         await images.ensure(_instance(commit), ignored)
     assert "returned a non-zero code: 3" in raised.value.message
     assert raised.value.message.endswith("nothing works")
+
+
+async def test_a_full_disk_is_told_from_a_build_that_fails(tmp_path: Path) -> None:
+    commit, mirror = _mirror(tmp_path)
+    template = tmp_path / "Dockerfile.j2"
+    template.write_text("FROM {{ base_image }}\nRUN echo 'x: No space left on device'; exit 1\n")
+    images = BuiltImages(template=template, repo_mirror=mirror)
+    with pytest.raises(DiskFullError):
+        await images.ensure(_instance(commit), ignored)
 
 
 def test_a_build_stops_when_it_is_told_to(tmp_path: Path) -> None:
