@@ -101,6 +101,8 @@ class AttemptColumn:
     attempt: int
     num: int
     num_patches: int
+    num_dropped: int
+    """Of the patches: they do not apply, or break tests of the repository that passed."""
     num_chosen: int
     num_resolved: int
     """Of the chosen ones."""
@@ -123,10 +125,18 @@ def _attempt_column(rows: Sequence[Row], number: int) -> AttemptColumn:
         attempt=number,
         num=len(attempts),
         num_patches=sum(each.patch_bytes > 0 for each in attempts),
+        num_dropped=sum(_is_dropped(row, number) for row in rows),
         num_chosen=len(chosen),
         num_resolved=sum(row.verdict == "resolved" for row in chosen),
         num_rescues=len(rescues),
         num_rescues_resolved=sum(row.verdict == "resolved" for row in rescues),
+    )
+
+
+def _is_dropped(row: Row, number: int) -> bool:
+    attempts = (each for each in row.result.attempts if each.attempt == number)
+    return number != row.result.chosen and any(
+        each.unusable or each.tests_broken for each in attempts
     )
 
 

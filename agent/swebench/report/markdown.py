@@ -75,7 +75,7 @@ def _groups(what: str, groups: Iterable[Group]) -> str:
 
 
 def _attempts(report: Report) -> str:
-    head = ["attempt", "made", "patches", "chosen", "resolved", "rescues", "resolved"]
+    head = ["attempt", "made", "patches", "dropped", "chosen", "resolved", "rescues", "resolved"]
     rows = [
         [
             str(figure)
@@ -83,6 +83,7 @@ def _attempts(report: Report) -> str:
                 each.attempt,
                 each.num,
                 each.num_patches,
+                each.num_dropped,
                 each.num_chosen,
                 each.num_resolved,
                 each.num_rescues,

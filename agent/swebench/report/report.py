@@ -91,10 +91,11 @@ class Report:
         """Where the attempts' seconds went."""
         attempts = self.view.attempts
         parts = [
-            ("model", sum(each.model_s for each in attempts)),
+            ("model", sum(each.model_s - each.paused_s for each in attempts)),
             ("commands", sum(each.commands_s for each in attempts)),
             ("sandbox", sum(each.sandbox_s for each in attempts)),
             ("image", sum(each.image_s for each in attempts)),
+            ("paused", sum(each.paused_s for each in attempts)),
         ]
         rest_s = sum(map(_rest_s, attempts))
         return [part for part in [*parts, ("rest", rest_s)] if part[1] > 0]

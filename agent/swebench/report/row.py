@@ -86,6 +86,8 @@ class Row:
     def _reason_without_verdict(self) -> str:
         if self.evaluation is not None and self.evaluation.status == "infra_failure":
             return "evaluation failed"
+        if any(each.unusable for each in self.result.attempts):
+            return "patch does not apply"
         if self.result.status == "submitted":
             return "submitted no change"
         return f"ended by {self.result.status}, no patch"
@@ -95,7 +97,7 @@ class Row:
         """The reason's own words: of the evaluation, else of the attempt's end."""
         if self.verdict in {"unresolved", "error"} and self.evaluation and self.evaluation.detail:
             return self.evaluation.detail
-        return self.chosen.detail if self.chosen is not None else ""
+        return (self.chosen.unusable or self.chosen.detail) if self.chosen is not None else ""
 
 
 def repo_of(instance_id: str) -> str:

@@ -118,6 +118,20 @@ def test_a_later_attempt_helps_where_no_earlier_one_had_a_patch() -> None:
     assert (second.num_rescues, second.num_rescues_resolved) == (1, 1)
 
 
+def test_patches_that_do_not_apply_or_break_tests_are_dropped() -> None:
+    row = a_row("x", "y", "z", chosen=3)
+    broken = {0: {"unusable": "hunk 1 fails"}, 1: {"tests_broken": 2}, 2: {"tests_broken": 1}}
+    attempts = tuple(
+        attempt.model_copy(update=broken[index])
+        for index, attempt in enumerate(row.result.attempts)
+    )
+    changed = Row(result=row.result.model_copy(update={"attempts": attempts}), evaluation=None)
+    assert [column.num_dropped for column in attempt_columns([changed])] == [1, 1, 0]
+    none = {"attempts": attempts[:1], "chosen": None}
+    unusable = Row(result=row.result.model_copy(update=none), evaluation=None)
+    assert (unusable.reason, unusable.detail) == ("patch does not apply", "hunk 1 fails")
+
+
 def test_agreement_counts_attempts_with_the_chosen_patch() -> None:
     rows = [a_row("x", "x", "y"), a_row("x", "y", "z"), a_row("x", "", ""), a_row("x", "x", "y")]
     assert [(group.name, group.num) for group in agreement(rows)] == [("1 of 3", 1), ("2 of 3", 2)]

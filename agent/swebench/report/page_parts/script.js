@@ -132,6 +132,8 @@ const showAttempt = (attempt) => {
   const facts = [result.status, `${number(result.num_steps)} steps`, `${number(result.num_prompt_tokens)} tokens read, ${number(result.num_completion_tokens)} written`, `${(result.duration_s ?? 0).toFixed(0)} s`];
   if (result.temperature !== undefined && result.temperature !== null) facts.push(`temperature ${result.temperature}`);
   if (result.seed !== undefined && result.seed !== null) facts.push(`seed ${result.seed}`);
+  if (result.unusable) facts.push(`its patch does not apply: ${result.unusable}`);
+  if (result.tests_broken) facts.push(`its patch breaks ${number(result.tests_broken)} tests that passed`);
   page.append(make("div", "note", facts.join(" · ")));
   if (!attempt.entries.length) page.append(make("div", "note", "No event log."));
   let step = 0;
