@@ -72,9 +72,9 @@ def render_fix_task(facts: IssueFacts) -> str:
     return _render("task_fix.md", facts=facts)
 
 
-def render_run_task(task: str, *, workdir: str) -> str:
-    """The first user message of ``run``."""
-    return _render("task_run.md", task=task, workdir=workdir)
+def render_run_task(task: str, *, workdir: str, excerpts: Sequence[SourceExcerpt] = ()) -> str:
+    """The first user message of ``run`` and of a session; ``excerpts`` are of what it names."""
+    return _render("task_run.md", task=task, workdir=workdir, excerpts=excerpts)
 
 
 def render_plan_note() -> str:

@@ -17,6 +17,9 @@ from rnj_agent.agent.fix.repository import CopiedFile, has_symlinked_parent
 from rnj_agent.agent.fix.test_files import is_test_file
 from rnj_agent.prompts import SourceExcerpt
 
+MAX_EXCERPT_CHARS = 12_000
+"""Of all that is shown; of a small window a quarter at most."""
+_CHARS_PER_TOKEN = 3
 MAX_FILE_BYTES = 256 * 1024
 MAX_SCANNED_BYTES = 32 * 1024**2
 CONTEXT_LINES = 30
@@ -66,6 +69,11 @@ def read_clues(issue: str, *, test_output: str = "", test_command: str = "") -> 
         paths=frozenset(path.replace("\\", "/").lstrip("./") for path in paths),
         names=frozenset(_IDENTIFIER.findall(spans)),
     )
+
+
+def excerpt_chars(context_window: int) -> int:
+    """How much of a window of so many tokens a first look may take."""
+    return min(MAX_EXCERPT_CHARS, context_window * _CHARS_PER_TOKEN // 4)
 
 
 def first_look(

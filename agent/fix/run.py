@@ -20,7 +20,7 @@ from rnj_agent.agent.assembly import (
 )
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice, RunFinished
-from rnj_agent.agent.fix.first_look import first_look, read_clues
+from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
 from rnj_agent.agent.fix.issue import Issue
 from rnj_agent.agent.fix.patch import parse_patch
 from rnj_agent.agent.fix.report import FixReport, Tally
@@ -36,7 +36,6 @@ from rnj_agent.prompts import IssueFacts, render_fix_task, render_system
 from rnj_agent.sandbox.base import Sandbox
 
 PATCH_FILE = "fix.patch"
-MAX_EXCERPT_CHARS = 12_000
 _CHARS_PER_TOKEN = 3
 """A low guess, for text that is about to be shortened."""
 _MAX_LISTED_FILES = 100
@@ -143,13 +142,14 @@ def _facts(request: FixRequest, workspace: FixWorkspace, context_window: int) ->
     files = request.snapshot.files
     command = "" if request.tests is None else request.tests.command
     clues = read_clues(issue, test_output=output, test_command=command)
-    excerpt_chars = min(MAX_EXCERPT_CHARS, max_chars)
     return IssueFacts(
         issue=issue,
         workdir=workspace.sandbox.workdir,
         file_list=[file.path for file in files[:_MAX_LISTED_FILES]],
         num_files=len(files),
-        excerpts=first_look(request.snapshot.root, files, clues, max_chars=excerpt_chars),
+        excerpts=first_look(
+            request.snapshot.root, files, clues, max_chars=excerpt_chars(context_window)
+        ),
         test_command=command,
         test_output=output,
     )

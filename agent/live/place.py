@@ -18,9 +18,8 @@ from rnj_agent.agent.assembly import (
     tell_of,
 )
 from rnj_agent.agent.config import Config
-from rnj_agent.agent.errors import RnjError
 from rnj_agent.agent.events import FilesChanged, Notice
-from rnj_agent.agent.fix.repository import Snapshot, take_snapshot
+from rnj_agent.agent.fix.repository import CopiedFile, Snapshot, take_snapshot
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.live.checkpoints import Checkpoints, saved_states
 from rnj_agent.agent.live.journal import Journal
@@ -28,7 +27,6 @@ from rnj_agent.agent.live.marks import Marks
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.sandbox.base import Sandbox
-from rnj_agent.sandbox.errors import SandboxError
 
 _COPIED_AT: Final = "2000-01-01T00:00:00Z"
 """Of the one commit that the model sees: the same in every sandbox that a session is in."""
@@ -57,7 +55,7 @@ async def open_parts(config: Config, session_id: str, say: Say) -> AsyncGenerato
             async with asyncio.TaskGroup() as tasks:
                 model = tasks.create_task(stack.enter_async_context(open_model(config, say=say)))
                 sandbox = tasks.create_task(_enter_sandbox(stack, config, session_id, say))
-        except* (RnjError, SandboxError) as errors:
+        except ExceptionGroup as errors:  # the first to fail has stopped the other
             raise errors.exceptions[0] from None
         yield Parts(model=model.result(), sandbox=sandbox.result())
 
@@ -82,6 +80,8 @@ class Place:
     """What the repository tells agents, as the session was told or will be."""
     begun: FilesChanged | None
     """What it begins with, to be recorded before anything else; None: that is recorded."""
+    files: tuple[CopiedFile, ...] = ()
+    """Of the repository, as they were just copied; none where a session was brought back."""
 
 
 async def bring_back(parts: Parts, marks: Marks, cwd: Path, directory: Path, emit: Emit) -> Place:
@@ -182,6 +182,7 @@ async def begin(
         cwd=snapshot.root,
         agents=None,
         begun=begun,
+        files=tuple(snapshot.files),
     )
 
 

@@ -25,6 +25,7 @@ from rnj_agent.agent.events import (
     ToolCallFinished,
 )
 from rnj_agent.agent.feedback import INTERRUPTED
+from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.mending import command_told
@@ -130,7 +131,7 @@ class Work:
         loop = self._loop = self._make_loop()
         finished: RunFinished | None = None
         try:
-            async with aclosing(loop.run(self._task(text))) as run:
+            async with aclosing(loop.run(await self._task(text))) as run:
                 async for event in run:
                     self._take(event)
                     finished = event if isinstance(event, RunFinished) else finished
@@ -158,10 +159,10 @@ class Work:
             between_steps=self._between_steps,
         )
 
-    def _task(self, text: str) -> Task:
+    async def _task(self, text: str) -> Task:
         messages = self._journal.history.messages
         is_first = not any(isinstance(message, AssistantMessage) for message in messages)
-        told = render_run_task(text, workdir=self._sandbox.workdir) if is_first else text
+        told = await asyncio.to_thread(self._first_told, text) if is_first else text
         if self._policy.mode == "plan":  # not in the system prompt: that one never changes
             told = f"{told}\n\n{render_plan_note()}"
         return Task(
@@ -172,6 +173,14 @@ class Work:
             cwd=str(self._place.cwd),
             num_steps_before=self._journal.marks.num_steps,
         )
+
+    def _first_told(self, text: str) -> str:
+        """With the source that the text points at: small models spend their steps on finding it."""
+        clues = read_clues(text)
+        most = excerpt_chars(self._model.info.context_window)
+        files = self._place.files if clues.paths or clues.names else ()
+        excerpts = first_look(self._place.cwd, files, clues, max_chars=most)
+        return render_run_task(text, workdir=self._sandbox.workdir, excerpts=excerpts)
 
     @property
     def _protocol(self) -> Protocol:

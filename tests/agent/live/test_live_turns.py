@@ -71,6 +71,18 @@ async def test_a_second_turn_goes_on_with_the_first_ones_history(open_session: O
     assert await past(session) == events
 
 
+async def test_the_first_message_shows_the_source_that_it_names(open_session: OpenSession):
+    model = ScriptedModel(["It prints a.", "Yes."])
+    async with open_session(model) as session:
+        for said in ("what does a.py do?", "is a.py short?"):
+            session.send(said)
+            await session.idle()
+    first, second = (request.messages[-1].content for request in model.requests)
+    assert "<file path=\"a.py\">\nprint('a')\n</file>\n\nwhat does a.py do?" in first
+    assert second == "is a.py short?"
+    assert of_kind(saved(session), RunStarted)[0].task == "what does a.py do?"
+
+
 async def test_what_is_said_meanwhile_joins_at_the_next_step(open_session: OpenSession):
     model = ScriptedModel([says(bash("put b 1"), delay_s=0.01), "Done."])
     async with open_session(model) as session:
