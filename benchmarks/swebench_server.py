@@ -37,6 +37,8 @@ _SUBMIT_BY_COMMAND: Final = (
     "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT && cat /tmp/patch.txt"
 )
 _KIND: Final = re.compile(rf"kind: ({'|'.join(KINDS)})")
+_STEP: Final = "echo step"
+"""Begins each command of the script; a broken call that a client mended is none of them."""
 _MAX_MALFORMED: Final = 2
 """In a row, so that a run of bad luck does not look like a model that knows no better."""
 
@@ -76,12 +78,12 @@ class Script:
         messages: list[dict[str, Any]] = body["messages"]
         found = _KIND.search(" ".join(str(each.get("content", "")) for each in messages[:3]))
         kind = found[1] if found else KINDS[0]
-        num_calls = sum(bool(each.get("tool_calls")) for each in messages)
+        num_calls = sum(_STEP in str(each.get("tool_calls")) for each in messages)
         if kind == "format_errors":
             return Reply(text=f"I think about it for the {len(messages)}th time.")
         if kind == "step_limit" or num_calls < self._num_commands:
             command = COMMANDS[num_calls % len(COMMANDS)]
-            return _bash(f"echo step {num_calls}; {command}")
+            return _bash(f"{_STEP} {num_calls}; {command}")
         tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
         if "submit" in tools:
             return Reply(text="It is fixed.", name="submit", arguments="{}")
