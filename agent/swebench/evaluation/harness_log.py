@@ -24,8 +24,9 @@ _PATCH: Final = "patch.diff"
 _NOT_APPLIED: Final = ">>>>> Patch Apply Failed"
 _TIMED_OUT: Final = re.compile(r"\n\nTimeout error: \d+ seconds exceeded\.\Z")
 _RUNTIME: Final = re.compile(r"Test runtime: ([\d_]+\.?\d*) seconds")
+_ERROR: Final = re.compile(r"^.{23} - ERROR - (.*)$", re.MULTILINE)
 _TAIL_BYTES: Final = 64 * 1024
-_DETAIL_CHARACTERS: Final = 300
+_DETAIL_CHARACTERS: Final = 500
 
 
 class _Tests(BaseModel):
@@ -76,8 +77,9 @@ class HarnessLog:
         if _NOT_APPLIED in log:
             said = log.split(_NOT_APPLIED, 1)[1].strip(":\n ")
             return case.verdict("not_applied", _one_line(said.split("\n\n", 1)[0]))
-        last = _last_line(log) or _last_line(_read_tail(harness_log))
-        return case.without_verdict(f"the harness has no report: {last}")
+        error = _ERROR.search(log)
+        said = error[1] if error else _last_line(log) or _last_line(_read_tail(harness_log))
+        return case.without_verdict(f"the harness has no report: {_one_line(said)}")
 
     def _read_report(self, instance_id: str) -> _Report | None:
         try:
@@ -127,7 +129,7 @@ def _reason(report: _Report) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return _one_line(lines[-1]) if lines else ""
+    return lines[-1] if lines else ""
 
 
 def _one_line(text: str) -> str:

@@ -7,6 +7,7 @@ have them.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from rnj_agent.agent.swebench.results import Evaluation
 from rnj_agent.agent.swebench.run_dir import write_whole
 from rnj_agent.sandbox.base import ExecResult, Sandbox
 from rnj_agent.sandbox.errors import SandboxError
+from rnj_agent.sandbox.sweep import sweep
 
 TEST_LOG: Final = "test_output.txt"
 _OFFLINE: Final = {"PIP_NO_INDEX": "1"}
@@ -48,6 +50,8 @@ class LocalJudge:
     """Of the test script."""
 
     async def judge(self, cases: Sequence[Case], on_verdict: OnVerdict) -> None:
+        await asyncio.to_thread(sweep)  # what a killed evaluation has left
+
         async def judge_one(case: Case) -> None:
             on_verdict(await self._judge_case(case))
 
@@ -64,7 +68,8 @@ class LocalJudge:
     async def _run(self, case: Case) -> Evaluation:
         script = with_exit_code(script_of(case.instance))
         image = await self.images.ensure(case.instance, self.say)
-        async with open_instance_sandbox(self.config, image) as sandbox:
+        session_id = f"evaluate/{case.instance.instance_id}"
+        async with open_instance_sandbox(self.config, image, session_id=session_id) as sandbox:
             if reason := await apply_patch(sandbox, case.patch_bytes):
                 return case.verdict("not_applied", reason)
             done = await self._run_tests(sandbox, script)

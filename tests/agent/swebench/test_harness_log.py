@@ -77,7 +77,13 @@ def test_what_is_no_report_on_this_patch_is_none(tmp_path: Path, case: Case) -> 
             "not_applied",
             "error: no such file",
         ),
-        ("run_instance.log", "ERROR - Image x not found\n", "infra_failure", "Image x not found"),
+        (
+            "run_instance.log",
+            "2026-11-22 10:00:00,123 - ERROR - Image x not found\n"
+            "2026-11-22 10:00:00,456 - INFO - Container removed\n",
+            "infra_failure",
+            "Image x not found",
+        ),
         ("harness.log", "ModuleNotFoundError: docker\n", "infra_failure", "ModuleNotFoundError"),
     ],
 )
