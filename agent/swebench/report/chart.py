@@ -40,7 +40,7 @@ class _Axes:
     def draw(self, x_words: _Words) -> Iterator[str]:
         """Grid, ticks and their words."""
         right = _WIDTH - _RIGHT
-        for value in _ticks(self.y_max, 4):
+        for value in _ticks(self.y_max, 4, least=1.0):
             y = self.y(value)
             yield _tag("line", "grid", x1=_LEFT, x2=right, y1=y, y2=y)
             yield _text("tick end", f"{value:,.0f}", x=_LEFT - 6, y=y + 3.5)
@@ -158,7 +158,9 @@ def _bars(counts: Mapping[str, Sequence[int]], width: float, axes: _Axes) -> Ite
 def _median(value: float, axes: _Axes, words: _Words) -> Iterator[str]:
     x = axes.x(min(value, axes.x_max))
     yield _tag("line", "median", x1=x, x2=x, y1=_TOP - 2, y2=axes.y(0))
-    yield _text("label", f"median {words(value)}", x=x + 4, y=_TOP + 5)
+    is_far = x > _WIDTH - 90
+    place = x - 4 if is_far else x + 4
+    yield _text("label end" if is_far else "label", f"median {words(value)}", x=place, y=_TOP + 5)
 
 
 def _counts(values: Sequence[float], width: float, num_bins: int) -> list[int]:
@@ -172,6 +174,6 @@ def _headroom(tallest: int) -> float:
     return max(1.0, tallest * 1.12)
 
 
-def _ticks(top: float, most: int) -> list[float]:
-    step = max(nice_step(top / most), 1e-9)
+def _ticks(top: float, most: int, *, least: float = 1e-9) -> list[float]:
+    step = max(nice_step(top / most), least)
     return [number * step for number in range(int(top / step + 1e-9) + 1)]

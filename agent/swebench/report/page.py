@@ -29,6 +29,7 @@ from rnj_agent.agent.swebench.report.row import IN_WORDS, VERDICTS, Row
 from rnj_agent.agent.swebench.report.trajectory import EVENTS, Trajectory, read_trajectory
 from rnj_agent.agent.swebench.results import Evaluation
 from rnj_agent.agent.swebench.run_dir import RunDir
+from rnj_agent.agent.wording import counted
 
 _ALL_CHARS: Final = 40_000_000
 """Of all trajectories in a page together; compressed about a fifth of it."""
@@ -40,6 +41,7 @@ _GLOBALS: Final[dict[str, Any]] = {"chart": chart, "verdicts": VERDICTS, "in_wor
 _FILTERS: Final[dict[str, Any]] = {
     "span": span,
     "compact": compact,
+    "counted": counted,
     "money": money,
     "share": share,
     "part": functools.partial(share, whole=1),

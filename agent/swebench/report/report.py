@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from rnj_agent.agent.swebench.report.groups import (
     AttemptColumn,
@@ -21,6 +21,8 @@ from rnj_agent.agent.swebench.report.row import Row
 from rnj_agent.agent.swebench.results import AttemptResult
 from rnj_agent.agent.swebench.run_dir import RunDir
 from rnj_agent.agent.swebench.status import Prices, RunReader, RunView
+
+_FILES: Final = (".jsonl", ".json", ".parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,10 @@ class Report:
 
     @property
     def source(self) -> str:
-        """The data set, as the manifest names it."""
+        """The data set, as the manifest names it; of a file, its name."""
         named = (setting.value for setting in self.settings if setting.name == "source")
-        return next(named, "")
+        source = next(named, "")
+        return Path(source).name if source.endswith(_FILES) else source
 
     @property
     def total(self) -> Group:

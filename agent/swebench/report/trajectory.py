@@ -20,7 +20,6 @@ from rnj_agent.agent.events import (
     MessageFinished,
     Notice,
     RunFinished,
-    RunStarted,
     StepStarted,
     ToolCallFinished,
     ToolCallStarted,
@@ -33,7 +32,6 @@ _WINDOW_BYTES: Final = 1024 * 1024
 """At either end of a log."""
 _KINDS: Final = frozenset(
     {
-        b"run_started",
         b"step_started",
         b"message_finished",
         b"tool_call_started",
@@ -178,12 +176,10 @@ def _entries(events: Iterable[Event], step: int = 0) -> Iterator[Entry]:
 
 def _shown(event: Event, step: int) -> Iterator[Entry]:
     match event:
-        case RunStarted():
-            yield Entry(kind="task", text=_clean(event.task))
         case MessageFinished(message=AssistantMessage() as message):
             yield from _said(message, step)
-        case MessageFinished(message=UserMessage(content=content)) if step:
-            yield Entry(kind="told", text=_clean(content), step=step)
+        case MessageFinished(message=UserMessage(content=content)):
+            yield Entry(kind="told" if step else "task", text=_clean(content), step=step)
         case ToolCallStarted():
             yield Entry(kind="ran", text=_clean(describe_call(event.call)), step=step)
         case ToolCallFinished():

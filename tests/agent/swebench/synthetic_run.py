@@ -24,7 +24,7 @@ from rnj_agent.agent.events import (
     ToolCallStarted,
     ToolOutputDelta,
 )
-from rnj_agent.agent.messages import AssistantMessage, ToolCall
+from rnj_agent.agent.messages import AssistantMessage, ToolCall, UserMessage
 from rnj_agent.agent.swebench.results import (
     AttemptResult,
     Evaluation,
@@ -85,6 +85,10 @@ index 1111111..2222222 100644
 +        delta = value / base_unit
 +        return int(round(delta))
 """
+ISSUE: Final = (
+    "TimeDelta serialization precision\n\nHi there!\n\nI just found quite strange behaviour of "
+    "`TimeDelta` field serialization: 345 ms come out as 344."
+)
 THOUGHTS: Final = (
     "Let me find where the value is computed, and read the tests that exercise `TimeDelta`.",
     "The division truncates. `345` milliseconds become `344` because the float quotient is a "
@@ -204,8 +208,7 @@ def trajectory(instance_id: str, result: AttemptResult, patch: str) -> Iterator[
     """The events of an attempt, deltas too."""
     yield RunStarted(
         session_id=instance_id,
-        task="TimeDelta serialization precision\n\nHi there!\n\nI just found quite strange "
-        "behaviour of `TimeDelta` field serialization: 345 ms come out as 344.",
+        task=instance_id,
         cwd="/testbed",
         model="rnj-1-instruct",
         endpoint="http://127.0.0.1:8000/v1",
@@ -215,6 +218,7 @@ def trajectory(instance_id: str, result: AttemptResult, patch: str) -> Iterator[
         started_at=result.started_at,
         version="0.1.0",
     )
+    yield MessageFinished(message=UserMessage(content=ISSUE))
     for step in range(1, result.num_steps + 1):
         yield from _step(step)
     yield RunFinished(

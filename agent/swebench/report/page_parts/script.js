@@ -118,7 +118,7 @@ const entry = ([kind, , text, exit, failed], next) => {
   if (kind === "gap") return [make("div", "gap", `${text} left out`)];
   if (kind === "told") {
     const parts = text || failed ? folded(text || "(no output)", failed ? "failed" : "") : [];
-    if (exit) parts.push(make("div", "exit", `exit code ${exit}`));
+    if (exit && !text.includes("[exit code")) parts.push(make("div", "exit", `exit code ${exit}`));
     return parts;
   }
   return [make("div", kind, text)];
