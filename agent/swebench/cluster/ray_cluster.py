@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
@@ -150,7 +150,9 @@ def connect(address: str, demand: Demand) -> Generator[RayCluster]:
     finally:
         _put_back(handlers)
     try:
-        yield RayCluster(ray, demand)
+        # Ray tells of dead nodes, at length, on stdout, where the result alone belongs.
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield RayCluster(ray, demand)
     finally:
         ray.shutdown()
         _put_back(handlers)

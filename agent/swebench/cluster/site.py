@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import AsyncGenerator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import rnj_agent
@@ -16,13 +18,13 @@ from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.swebench.activity import Board
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
-from rnj_agent.agent.swebench.cluster.base import Cluster, Crew, CrewLostError, CrewOrder
+from rnj_agent.agent.swebench.cluster.base import Cluster, Crew, CrewLostError, CrewOrder, Outcome
 from rnj_agent.agent.swebench.cluster.fetching import fetch
 from rnj_agent.agent.swebench.cluster.nodes import Node
 from rnj_agent.agent.swebench.cluster.work import Work
 from rnj_agent.agent.swebench.executor import OnResult
 from rnj_agent.agent.swebench.images.source import Say
-from rnj_agent.agent.swebench.pause import Pause
+from rnj_agent.agent.swebench.pause import RETRY_S, Pause
 from rnj_agent.agent.swebench.results import AttemptResult
 from rnj_agent.agent.swebench.run_dir import RESULT, RunDir, write_record
 from rnj_agent.agent.swebench.vital import wait_for_disk, write_patiently
@@ -99,13 +101,26 @@ class Site:
         self.board.begin(instance_id, spec.attempt)
         try:
             outcome = await crew.attempt(spec)
-            await wait_for_disk(self.pause, self.directory.root)
-            await fetch(crew, spec, outcome, directory)
+            await self._bring(crew, spec, outcome, directory)
         finally:
             self.board.end(instance_id, spec.attempt)
         with contextlib.suppress(CrewLostError):  # all that counts is here
             await crew.forget(spec)
         return outcome.result
+
+    async def _bring(
+        self, crew: Crew, spec: AttemptSpec, outcome: Outcome, directory: Path
+    ) -> None:
+        """As soon as the disk here has room; there the files wait."""
+        while True:
+            await wait_for_disk(self.pause, self.directory.root)
+            try:
+                await fetch(crew, spec, outcome, directory)
+                return
+            except OSError as exc:
+                if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     async def _given_up(self, spec: AttemptSpec, why: CrewLostError) -> AttemptResult:
         result = AttemptResult(
