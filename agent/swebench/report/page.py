@@ -59,7 +59,7 @@ class Told:
 
 
 def write_page(report: Report, path: Path) -> None:
-    """Draw the report into a file."""
+    """Draw the report into a file, whole or not at all."""
     run = RunDir(report.view.root)
     num_attempts = max(1, len(report.view.attempts))
     max_chars = min(_MOST_CHARS, max(_LEAST_CHARS, _ALL_CHARS // num_attempts))
@@ -72,8 +72,10 @@ def write_page(report: Report, path: Path) -> None:
         plots=list(_plots(report)),
         run_path=os.path.relpath(report.view.root, path.parent),
     )
-    with path.open("w", encoding="utf-8", errors="replace") as file:
+    new = path.with_name(f".{path.name}")
+    with new.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(pieces)
+    os.replace(new, path)
 
 
 def _last_errors(report: Report, told: Iterable[Told]) -> dict[str, list[tuple[str, int]]]:
