@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 
 from rnj_agent.runtime.kernels.cpu.products import PackedWeight
 
-MAX_PRODUCT_ROWS: Final = 32
+MAX_PRODUCT_ROWS: Final = 64
 """Rows above which unpacking the weight for a dense product is faster."""
 BUFFER_WEIGHTS: Final = 1 << 25
 """Weights that are unpacked at a time: 64 MiB in bfloat16, a whole projection of most models."""
