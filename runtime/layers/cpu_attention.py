@@ -130,6 +130,11 @@ class CpuPass:
         self._few_rows = few_rows
         self._prompts = prompts
 
+    @property
+    def few_rows_alone(self) -> RowsAttention | None:
+        """Attention of all rows, where every sequence has few; else None."""
+        return None if self._prompts else self._few_rows
+
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """As ``PassAttention`` says."""
         output = torch.empty(queries.shape, dtype=queries.dtype)

@@ -27,6 +27,7 @@ from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.residual import ResidualStream
 from rnj_agent.runtime.layers.rotary_embedding import RotaryEmbedding, Rotation
 from rnj_agent.runtime.layers.self_attention import ForwardContext
+from rnj_agent.runtime.models.cpu_layers import cpu_layers
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
 from rnj_agent.runtime.models.llama import LlamaDecoderLayer
 from rnj_agent.runtime.models.weight_reader import WeightReader
@@ -55,6 +56,7 @@ class CausalLM:
         config: as the checkpoint says.
         dtype: of activations, and of the cache that ``forward`` needs.
         device: where it runs.
+        cpu_layers: runs passes of few rows that it covers in one call; None: layer by layer.
         device_batches: whether ``forward`` runs passes as ``compute`` does: on GPUs.
     """
 
@@ -77,6 +79,7 @@ class CausalLM:
         self.attention: AttentionBackend = host_attention(config, self.dtype, self.device)
         self.device_attention: DeviceAttention = device_attention(config, self.device)
         self.device_batches = self.device.type == "cuda"
+        self.cpu_layers = cpu_layers(self.layers, self.dtype) if self.device.type == "cpu" else None
 
     @torch.inference_mode()
     def forward(self, batch: ForwardBatch, storage: KVStorage) -> Tensor:
@@ -128,7 +131,10 @@ class CausalLM:
 
     def _hidden(self, input_ids: Tensor, context: ForwardContext) -> Tensor:
         """[T, hidden], before the last norm."""
-        stream = ResidualStream(self.embed_tokens(input_ids) * self.embedding_scale)
+        x = self.embed_tokens(input_ids) * self.embedding_scale
+        if self.cpu_layers and (hidden := self.cpu_layers(x, context)) is not None:
+            return hidden
+        stream = ResidualStream(x)
         for layer in self.layers:
             layer(stream, context)
         return stream.value()

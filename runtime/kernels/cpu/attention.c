@@ -8,33 +8,11 @@
  * T rows, H query heads, K key/value heads, G = H / K, D head size, P parts, S slots. */
 #include <stddef.h>
 
+#include "attention.h"
 #include "attention_tile.h"
-#include "threads.h"
 
 #define LOWEST -1e30f /* the largest score of no keys: finite, so that differences are no NaN */
 #define SMALL_MERGE 16384 /* floats: too few to wake threads for */
-
-typedef struct {
-    int32_t first_row, num_rows;
-    int32_t start;       /* cached tokens before the new rows */
-    int32_t first_block; /* where its block table begins in `blocks` */
-} sequence;
-
-typedef struct {
-    const bf16 *queries;       /* [T, H, D], a row every query_stride */
-    const bf16 *keys, *values; /* [K, S, D] */
-    bf16 *output;              /* [T, H, D] */
-    float *sums;               /* [T, H, P, D] */
-    float *stats;              /* [T, H, P, 2]: the largest score, and the sum of the weights */
-    const sequence *sequences;
-    const int32_t *blocks; /* of TILE slots each */
-    int64_t num_slots, query_stride;
-    int32_t num_sequences, num_rows, num_heads, num_kv_heads, head_dim;
-    int32_t num_parts, part_tiles;
-    int32_t window; /* positions that a row sees, its own included; 0: all before it */
-    float scale;
-    float softcap; /* 0: none */
-} attention;
 
 static int larger(int a, int b) { return a > b ? a : b; }
 static int smaller(int a, int b) { return a < b ? a : b; }

@@ -128,6 +128,11 @@ class RowsAttention:
         )
         self._call_address = ctypes.addressof(self._call)
 
+    @property
+    def address(self) -> int:
+        """Of the record, complete but for queries, keys, values and output."""
+        return self._call_address
+
     def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, output: Tensor) -> None:
         """One layer.
 

@@ -1,6 +1,7 @@
 /* activation(gate) * up, of rows that hold both. */
 #include <stddef.h>
 
+#include "gated.h"
 #include "rows.h"
 
 #define PIECE 1024 /* columns of an item of work */

@@ -4,18 +4,8 @@
  * T rows, H query heads, K key/value heads, D head size, S slots. */
 #include <stddef.h>
 
+#include "heads.h"
 #include "rows.h"
-
-typedef struct {
-    bf16 *qkv;                     /* [T, H + 2 K, D]: queries, keys, values */
-    const float *q_norm, *k_norm;  /* [D]; NULL: none */
-    const float *cos, *sin;        /* [T, D / 2] */
-    const int64_t *slots;          /* [T]; NULL: from first_slot on */
-    bf16 *keys, *values;           /* [K, S, D] */
-    int64_t num_slots, first_slot;
-    int32_t num_rows, num_heads, num_kv_heads, head_dim;
-    float q_eps, k_eps;
-} heads;
 
 /* Pairs are half a head apart. */
 static void rotate(bf16 *x, const float *restrict cos, const float *restrict sin, int half) {

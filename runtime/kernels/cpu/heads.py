@@ -56,7 +56,7 @@ class HeadKernel:
     ) -> RotatedHeads:
         keys, values = cache.storage.keys[cache.layer].data, cache.storage.values[cache.layer].data
         num_heads, num_kv_heads, head_dim = layout.num_heads, layout.num_kv_heads, layout.head_dim
-        num_rows, num_slots = len(qkv), keys.shape[1]
+        num_rows, num_slots = qkv.shape[0], keys.shape[1]
         _check(qkv, num_rows, (num_heads + 2 * num_kv_heads) * head_dim)
         assert keys.dtype == values.dtype == torch.bfloat16
         assert keys.shape == values.shape == (num_kv_heads, num_slots, head_dim)

@@ -1,17 +1,8 @@
 /* The residual stream: x += norm(y), out = norm(x), in one pass over each row. */
 #include <stddef.h>
 
+#include "norms.h"
 #include "rows.h"
-
-typedef struct {
-    bf16 *x;               /* [T, size], updated in place */
-    const bf16 *y;         /* [T, size]; NULL: nothing is added */
-    const float *y_weight; /* [size]; NULL: y is added as it is */
-    const float *weight;   /* [size] */
-    bf16 *out;             /* [T, size] */
-    int32_t num_rows, size;
-    float y_eps, eps;
-} stream;
 
 /* Rounded where separate operations on bfloat16 would round. */
 static void add(bf16 *restrict x, const bf16 *restrict y, const stream *s) {

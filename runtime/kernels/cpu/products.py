@@ -203,6 +203,11 @@ class PackedWeight:
         )
 
     @property
+    def address(self) -> int:
+        """Of the record that C reads."""
+        return self._address
+
+    @property
     def size_bytes(self) -> int:
         return sum(segment.tiles.nbytes for segment in self.segments)
 
