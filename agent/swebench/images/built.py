@@ -7,10 +7,13 @@ template of one's own. Not covered: submodules and LFS files, which a clone does
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import tarfile
 import tempfile
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -23,6 +26,8 @@ from rnj_agent.agent.swebench.images.recipe import Recipe, make_recipe, read_tem
 from rnj_agent.agent.swebench.images.shared_work import SharedWork
 from rnj_agent.agent.swebench.images.source import Say
 from rnj_agent.agent.swebench.instance import Instance
+from rnj_agent.sandbox.errors import DiskFullError
+from rnj_agent.sandbox.images.build import DEFAULT_IMAGE, build_image
 from rnj_agent.sandbox.images.context_build import build_from_context, has_image
 
 INSTANCE_LABEL: Final = "dev.rnj-agent.swebench.instance"
@@ -66,16 +71,29 @@ class BuiltImages:
     async def ensure(self, instance: Instance, say: Say) -> str:
         recipe = self.recipe_of(instance)
         if not await asyncio.to_thread(has_image, recipe.name):
+            await self._ensure_base(recipe, say)
             say(Notice(level="info", text=f"building {recipe.name}"))
             await self._work.do(recipe.name, say, partial(self._build, instance, recipe))
         return recipe.name
+
+    async def _ensure_base(self, recipe: Recipe, say: Say) -> None:
+        """The sandbox's own image, where the build stands on it."""
+        if DEFAULT_IMAGE not in recipe.dockerfile or await asyncio.to_thread(
+            has_image, DEFAULT_IMAGE
+        ):
+            return
+        say(Notice(level="info", text=f"the image {DEFAULT_IMAGE} is missing: building it, once"))
+        await self._work.do(DEFAULT_IMAGE, say, _build_base)
 
     def _build(self, instance: Instance, recipe: Recipe, say: Say, stop: threading.Event) -> None:
         def progress(line: str) -> None:
             if line.startswith("Step "):
                 say(Notice(level="info", text=f"building {recipe.name}: {line}"))
 
-        with tempfile.TemporaryDirectory(prefix="rnj-agent-swebench-") as folder:
+        with (
+            _full_disk_named(),
+            tempfile.TemporaryDirectory(prefix="rnj-agent-swebench-") as folder,
+        ):
             repository = Path(folder) / "repository.tar"
             url = repository_url(instance.repo, self._mirror)
             pack_commit(url, instance.base_commit, repository)
@@ -89,6 +107,21 @@ class BuiltImages:
                     progress=progress,
                     stop=stop,
                 )
+
+
+def _build_base(say: Say, stop: threading.Event) -> None:
+    build_image(progress=lambda line: say(Notice(level="info", text=f"{DEFAULT_IMAGE}: {line}")))
+
+
+@contextmanager
+def _full_disk_named() -> Generator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        folder = tempfile.gettempdir()
+        raise DiskFullError(f"no room to build in {folder}: {exc}", hint=f"df -h {folder}") from exc
 
 
 def write_context(recipe: Recipe, repository: Path, context: IO[bytes]) -> None:
