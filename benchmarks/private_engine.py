@@ -17,7 +17,11 @@ _POLL_S: Final = 0.2
 
 
 class PrivateEngine:
-    """Its files lie in a new folder, which goes with it. Needs root. Containers have no network."""
+    """Its files lie in a new folder, which goes with it. Needs root.
+
+    It has a network namespace of its own, without any network: at its start an engine without a
+    bridge removes the one that is there, which may be another engine's.
+    """
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rnj-agent-engine-"))
@@ -48,7 +52,15 @@ class PrivateEngine:
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [
-                    *("dockerd", "--host", self.url, *places, f"--pidfile={self._folder}/pid"),
+                    *(
+                        "unshare",
+                        "--net",
+                        "dockerd",
+                        "--host",
+                        self.url,
+                        *places,
+                        f"--pidfile={self._folder}/pid",
+                    ),
                     *("--bridge=none", "--iptables=false", "--ip6tables=false"),
                 ],
                 stdout=out,

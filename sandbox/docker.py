@@ -27,7 +27,7 @@ from rnj_agent.sandbox.base import SandboxInfo, SandboxLimits
 from rnj_agent.sandbox.docker_exec import engine_errors
 from rnj_agent.sandbox.engine import connect
 from rnj_agent.sandbox.environment import GIT_CONFIG, sandbox_environment
-from rnj_agent.sandbox.errors import ImageMissingError, SandboxStartError
+from rnj_agent.sandbox.errors import ImageMissingError, SandboxLostError, SandboxStartError
 from rnj_agent.sandbox.labels import MANAGED_LABEL, OWNER_LABEL, SESSION_LABEL, current_owner
 from rnj_agent.sandbox.process import Process
 from rnj_agent.sandbox.shell import ShellSettings
@@ -100,12 +100,13 @@ class DockerBackend:
         )
 
     def open(self) -> None:
+        import requests
         from docker.errors import APIError, ImageNotFound
 
         client = self._client = connect()
-        self._engine = str(client.version()["Version"])
-        check_image(client, self._options.image)
         try:
+            self._engine = str(client.version()["Version"])
+            check_image(client, self._options.image)
             self._container = client.containers.create(**self._creation())
             self._container.start()
             self._prepare(self._container)
@@ -115,6 +116,8 @@ class DockerBackend:
             raise SandboxStartError(
                 f"the container did not start: {exc.explanation or exc}", hint="docker info"
             ) from exc
+        except requests.RequestException as exc:
+            raise SandboxLostError(f"the Docker engine has gone: {exc}") from exc
 
     def close(self) -> None:
         from docker.errors import NotFound

@@ -101,15 +101,18 @@ class DockerExec:
         That takes a new process in there. Where the pids limit leaves no room for one, the
         container is restarted, which empties only its tmpfs.
         """
+        with engine_errors():
+            if not any(self._kill_all() for _ in range(_KILL_ATTEMPTS)):
+                self._container.restart(timeout=0)
+
+    def _kill_all(self) -> bool:
         from docker.errors import APIError
 
-        for _ in range(_KILL_ATTEMPTS):
-            with contextlib.suppress(APIError):
-                run = self._container.exec_run(["bash", "-c", _KILL_ALL], user=self._user)
-                if run.exit_code == 0:
-                    return
-        with engine_errors():
-            self._container.restart(timeout=0)
+        try:
+            run = self._container.exec_run(["bash", "-c", _KILL_ALL], user=self._user)
+        except APIError:
+            return False
+        return run.exit_code == 0
 
     def _receive(self) -> bool:
         try:

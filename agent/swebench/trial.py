@@ -16,6 +16,7 @@ from rnj_agent.agent.ending import Ending, ending_of
 from rnj_agent.agent.events import RunFinished
 from rnj_agent.agent.follow import follow
 from rnj_agent.agent.session import SessionWriter
+from rnj_agent.agent.swebench.attempt_log import AttemptLog, sync_log
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
 from rnj_agent.agent.swebench.instance import Instance
 from rnj_agent.agent.swebench.instance_sandbox import open_instance_sandbox
@@ -77,11 +78,12 @@ class Trial:
         return self._result(error)
 
     def save(self, result: AttemptResult) -> None:
-        """Keep patch and result, in this order.
+        """Keep events, patch and result, in this order.
 
         Raises:
             OSError: the disk refuses; there is no result then.
         """
+        sync_log(self.directory)
         if self._patch:
             write_whole(self.directory / PATCH, self._patch)
         write_record(self.directory / RESULT, result)
@@ -111,12 +113,13 @@ class Trial:
 
     async def _loop(self, sandbox: Sandbox, workspace: InstanceWorkspace) -> None:
         spec, directory = self.spec, self.directory
+        session = await asyncio.to_thread(SessionWriter.create, directory.name, directory.parent)
         loop = make_loop(
             spec.config,
             model=self._model,
             sandbox=sandbox,
             workspace=workspace,
-            recorder=SessionWriter.create(directory.name, directory.parent),
+            recorder=AttemptLog(session),
         )
         task = Task(
             session_id=spec.session_id,
