@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
@@ -27,6 +28,7 @@ from rnj_agent.sandbox.errors import SandboxError
 _T = TypeVar("_T")
 _CLOSE_S: Final = 120.0
 """For containers to go; then the process is ended anyway."""
+_KNOCK_S: Final = 10.0
 _SPARE_CALLS: Final = 16
 """At once, beside attempts: news, pieces of files."""
 NO_RAY: Final = "--executor ray needs Ray, which is not installed."
@@ -138,6 +140,7 @@ def connect(address: str, demand: Demand) -> Generator[RayCluster]:
         ray: Any = import_module("ray")
     except ImportError as exc:
         raise UsageError(NO_RAY, hint="pip install 'rnj-agent[ray]'") from exc
+    _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -156,6 +159,25 @@ def connect(address: str, demand: Demand) -> Generator[RayCluster]:
     finally:
         ray.shutdown()
         _put_back(handlers)
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds what Ray would find out in minutes.
+
+    Raises:
+        UsageError: nothing listens there.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address:
+        return  # auto, local, and what Ray alone understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    except (OSError, ValueError, OverflowError) as exc:
+        raise _no_cluster(address, str(exc)) from exc
+
+
+def _no_cluster(address: str, why: str) -> UsageError:
+    return UsageError(f"No Ray cluster answers at {address}: {why}", hint="ray status")
 
 
 def _put_back(handlers: dict[signal.Signals, Any]) -> None:
