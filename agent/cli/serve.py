@@ -72,7 +72,7 @@ from rnj_agent.runtime.server.options import (
 @click.option(
     "--quant",
     type=click.Choice(QUANTS),
-    help="How weights are held.  [default: as stored; in 8 bits if stored in fewer]",
+    help="How weights are held.  [default: as stored; without compiled kernels, in 8 bits]",
 )
 @click.option(
     "--max-num-seqs",

@@ -20,7 +20,10 @@ from torch.nn.functional import linear
 from rnj_agent.runtime.kernels.cpu.products import PackedWeight
 
 MAX_PRODUCT_ROWS: Final = 64
-"""Rows above which unpacking the weight for a dense product is faster."""
+"""Rows above which unpacking the weight for a dense product is faster, or nearly so: below, a row
+gets the same bits whatever is computed with it."""
+MAX_FP8_PRODUCT_ROWS: Final = 32
+"""Likewise: products of FP8 weights are in float32, and so take longer for each row."""
 BUFFER_WEIGHTS: Final = 1 << 25
 """Weights that are unpacked at a time: 64 MiB in bfloat16, a whole projection of most models."""
 
@@ -45,16 +48,20 @@ class PackedLinear:
     Args:
         weight: with its bias.
         buffers: shared by all layers.
+
+    Attributes:
+        max_product_rows: up to so many, products read the packed weight.
     """
 
     def __init__(self, weight: PackedWeight, buffers: PackedBuffers) -> None:
         self.weight = weight
         self._buffers = buffers
         self._scale = _fp8_scale(weight) if weight.is_fp8 else None
+        self.max_product_rows = MAX_FP8_PRODUCT_ROWS if weight.is_fp8 else MAX_PRODUCT_ROWS
 
     def __call__(self, x: Tensor) -> Tensor:
         """[T, K] to [T, N], in the dtype of ``x``."""
-        if len(x) <= MAX_PRODUCT_ROWS:
+        if len(x) <= self.max_product_rows:
             workspace = self._buffers.workspace(self.weight.workspace_bytes(len(x)))
             return self.weight.product(x, workspace)
         y = self._dense(x)

@@ -225,10 +225,10 @@ class PackedWeight:
             workspace: uint8, of ``workspace_bytes``; what is in it is lost.
         """
         x = x.contiguous()
-        num_rows = len(x)
-        assert x.shape == (num_rows, self.in_features)
+        num_rows, in_features = x.shape
+        assert in_features == self.in_features
         assert workspace.nbytes >= self.workspace_bytes(num_rows)
-        y = torch.empty((num_rows, self.out_features), dtype=x.dtype)
+        y = x.new_empty((num_rows, self.out_features))
         self._product(
             self._address,
             x.data_ptr(),

@@ -95,22 +95,34 @@ static void unpack_blocks(const tile_rows *t, const uint8_t *tile, const block_f
     }
 }
 
-/* Without the rows' scales, which are for the products. */
-static void unpack_fp8(const tile_rows *t, const uint8_t *tile) {
-    const uint8_t *codes = tile + FP8_HEAD;
-    for (int k = 0; k < t->in_features; k += 16, codes += 256) {
-        int count = t->in_features - k;
-        for (int64_t row = t->first; row < t->last; row++) {
-            uint8_t sixteen[16] = {0};
-            for (int c = 0; c < 4 && 4 * c < count; c++)
-                memcpy(sixteen + 4 * c, codes + 64 * c + 4 * row, 4);
-            lanes_f values = fp8_to_f32(sixteen);
-            int64_t at = row * t->in_features + k;
-            if (count >= NUM_LANES)
+/* 32 codes of each row, or what is left of them, become weights without the rows' scales. */
+static void write_codes(const tile_rows *t, int8_t (*codes)[32], int k) {
+    int left = t->in_features - k;
+    for (int64_t row = t->first; row < t->last; row++) {
+        for (int half = 0; half < 2 && 16 * half < left; half++) {
+            lanes_f values = fp8_to_f32((const uint8_t *)codes[row] + 16 * half);
+            int64_t at = row * t->in_features + k + 16 * half;
+            if (left - 16 * half >= NUM_LANES)
                 store_values(t->out, at, t->is_bf16, values);
             else
-                store_first(t->out, at, t->is_bf16, values, count);
+                store_first(t->out, at, t->is_bf16, values, left - 16 * half);
         }
+    }
+}
+
+static void unpack_fp8(const tile_rows *t, const uint8_t *tile) {
+    const uint8_t *chunks = tile + FP8_HEAD;
+    int num_chunks = (t->in_features + 3) / 4;
+    for (int c = 0; c < num_chunks; c += 8) {
+        lanes_i eight[8];
+        int8_t codes[NUM_LANES][32];
+        if (num_chunks - c >= 8)
+            UNROLL for (int i = 0; i < 8; i++) eight[i] = load_bytes(chunks + (c + i) * 64);
+        else
+            for (int i = 0; i < 8; i++)
+                eight[i] = c + i < num_chunks ? load_bytes(chunks + (c + i) * 64) : each_i32(0);
+        store_rows(codes, eight);
+        write_codes(t, codes, 4 * c);
     }
 }
 
