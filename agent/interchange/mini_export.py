@@ -50,13 +50,8 @@ from rnj_agent.agent.messages import AssistantMessage, ToolCall
 from rnj_agent.agent.rewinding import standing
 
 
-def to_mini(events: Iterable[Event], *, instance_id: str = "") -> str:
-    """The file's text.
-
-    Args:
-        events: a session's, from its beginning.
-        instance_id: of the SWE-bench instance that it was about.
-    """
+def to_mini(events: Iterable[Event]) -> str:
+    """The file's text, of a session's events from its beginning."""
     written = (event for event in events if not isinstance(event, (TextDelta, ReasoningDelta)))
     fold = _Fold()
     for event in standing(written):
@@ -65,7 +60,7 @@ def to_mini(events: Iterable[Event], *, instance_id: str = "") -> str:
         info=_info(fold),
         messages=(*fold.messages, *_exit(fold)),
         trajectory_format=FORMAT,
-        instance_id=instance_id or None,
+        instance_id=_instance_id(fold.started),
     )
     text = trajectory.model_dump_json(indent=2, exclude_none=True)
     return f"{text}\n"
@@ -165,6 +160,15 @@ class _Fold:
 
     def _add(self, role: str, content: str, extra: Extra, call_id: str | None = None) -> None:
         self.messages.append(Message(role=role, content=content, tool_call_id=call_id, extra=extra))
+
+
+def _instance_id(started: RunStarted | None) -> str | None:
+    """Of an attempt of a SWE-bench run, whose session is ``run/instance/attempt``."""
+    match started.session_id.split("/") if started else []:
+        case [_, instance_id, _]:
+            return instance_id
+        case _:
+            return None
 
 
 def _unix_s(moment: str) -> float:

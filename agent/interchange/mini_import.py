@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rnj_agent.agent import feedback
+from rnj_agent.agent.endpoint import without_credentials
 from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.events import Event, Protocol, RunFinished, RunStarted
 from rnj_agent.agent.interchange.mini_record import (
@@ -85,7 +85,7 @@ def _started(trajectory: Trajectory, session_id: str) -> RunStarted:
         task=_task(trajectory),
         cwd=config.environment.cwd,
         model=config.model.model_name,
-        endpoint=_without_credentials(config.model.model_kwargs.get("api_base")),
+        endpoint=_endpoint(config.model.model_kwargs.get("api_base")),
         context_window=0,
         protocol=_protocol(trajectory.messages),
         sandbox=config.environment_type.rpartition(".")[2],
@@ -100,14 +100,14 @@ def _task(trajectory: Trajectory) -> str:
     return f"{trajectory.instance_id}\n\n{asked}" if trajectory.instance_id else asked
 
 
-def _without_credentials(url: object) -> str:
+def _endpoint(url: object) -> str:
+    """The base URL, without what could be a secret."""
     if not isinstance(url, str):
         return ""
     try:
-        parts = urlsplit(url)
+        return without_credentials(url.partition("?")[0])
     except ValueError:
         return ""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rnj_agent.agent.events import (
     Protocol,
     Rewound,
     RunFinished,
+    RunStarted,
     UsageUpdated,
 )
 from rnj_agent.agent.export import export_session
@@ -68,9 +70,8 @@ def exported(events: list[Event]) -> dict[str, Any]:
 @pytest.mark.parametrize("protocol", ["tools", "text"])
 async def test_what_a_session_holds_comes_back(protocol: Protocol):
     events = await run_of(protocol)
-    text = to_mini(events, instance_id="owner__name-1")
-    trajectory = parse_trajectory(text.encode())
-    assert trajectory.instance_id == "owner__name-1"
+    trajectory = parse_trajectory(to_mini(events).encode())
+    assert trajectory.instance_id is None
     again = list(from_mini(trajectory, "1"))
     assert history(again) == history(events)
     first, second = events[-1], again[-1]
@@ -104,6 +105,13 @@ async def test_their_readers_find_what_they_look_for():
     assert messages[-1]["extra"]["submission"] == PATCH
     stamps = [message["extra"]["timestamp"] for message in messages]
     assert stamps == sorted(stamps)
+
+
+async def test_an_attempt_of_a_run_names_its_instance():
+    started, *rest = await run_of("text")
+    assert isinstance(started, RunStarted)
+    attempt = replace(started, session_id="0a1b2c/owner__name-1/1")
+    assert exported([attempt, *rest])["instance_id"] == "owner__name-1"
 
 
 async def test_what_is_no_command_is_no_action():
