@@ -52,8 +52,8 @@ def test_resources_must_be_names_and_amounts(text: str, tmp_path: Path):
 
 @pytest.mark.docker
 @pytest.mark.skipif(
-    not (HAS_RAY and os.environ.get("RNJ_TEST_RAY")),
-    reason="takes minutes, and Ray: pip install 'rnj-agent[ray]', and set RNJ_TEST_RAY=1",
+    not (HAS_RAY and os.environ.get("TEST_RAY")),
+    reason="takes minutes, and Ray: pip install 'rnj-agent[ray]', and set TEST_RAY=1",
 )
 def test_two_nodes_do_as_one_machine_does_through_kills():
     small = ["--instances", "10", "--workers", "4"]
