@@ -21,6 +21,10 @@ class CrewLostError(Exception):
     """The process or the node of a crew is gone, with what was under way there."""
 
 
+class CrewNotOpenError(CrewLostError):
+    """It was gone before it had begun."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrewOrder:
     """What a crew is hired for."""

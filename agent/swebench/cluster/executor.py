@@ -7,14 +7,21 @@ work; an attempt whose node is lost again and again is an error of its own.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.swebench.activity import Board
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
-from rnj_agent.agent.swebench.cluster.base import Cluster, CrewLostError, CrewOrder
+from rnj_agent.agent.swebench.cluster.base import (
+    Cluster,
+    CrewLostError,
+    CrewNotOpenError,
+    CrewOrder,
+)
 from rnj_agent.agent.swebench.cluster.nodes import Demand, Node, share_out
 from rnj_agent.agent.swebench.cluster.site import Site, end_all
 from rnj_agent.agent.swebench.cluster.work import Work
@@ -26,6 +33,7 @@ from rnj_agent.sandbox.errors import SandboxError
 
 LOOK_S: Final = 5.0
 """Between two looks at which nodes there are."""
+_MAX_REFUSED: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +77,8 @@ class _Rounds:
         self._work = work
         self._crews: dict[str, asyncio.Task[None]] = {}
         self._slots: dict[str, int] = {}
-        self._unfit: dict[str, SandboxError] = {}
+        self._num_refused: Counter[str] = Counter()
+        self._unfit: dict[str, SandboxError | UsageError] = {}
 
     async def run(self) -> None:
         try:
@@ -119,11 +128,25 @@ class _Rounds:
     async def _life(self, node: Node, num_slots: int) -> None:
         try:
             await self._site.run(node, num_slots)
+        except CrewNotOpenError as exc:
+            self._refused(node, exc)
         except CrewLostError as exc:
             self._tell("warning", f"lost {node.name}; what it was at is run again: {exc}")
         except SandboxError as exc:
-            self._unfit[node.id] = exc
-            self._tell("warning", f"{node.name} is left out: {exc.message}")
+            self._leave_out(node, exc)
+
+    def _refused(self, node: Node, exc: CrewNotOpenError) -> None:
+        """One that has just died is listed for a while yet; one that lacks something, for ever."""
+        self._num_refused[node.id] += 1
+        if self._num_refused[node.id] < _MAX_REFUSED:
+            self._tell("warning", f"{node.name} did not begin, and is asked again: {exc}")
+            return
+        hint = "is this rnj-agent installed there, in the Python that runs Ray?"
+        self._leave_out(node, UsageError(f"{node.name} cannot begin: {exc}", hint=hint))
+
+    def _leave_out(self, node: Node, exc: SandboxError | UsageError) -> None:
+        self._unfit[node.id] = exc
+        self._tell("warning", f"{node.name} is left out: {exc.message}")
 
     def _tell(self, level: Literal["info", "warning"], text: str) -> None:
         self._owner.say(Notice(level=level, text=text))

@@ -120,7 +120,7 @@ class RayCrew:
         except errors.RayTaskError as exc:
             if isinstance(exc.cause, (RnjError, SandboxError)):
                 raise exc.cause from None
-            raise
+            raise CrewLostError(f"{type(exc.cause).__name__} there: {exc.cause}") from exc
         except errors.RayError as exc:
             raise CrewLostError(" ".join(str(exc).split())[:200]) from exc
 

@@ -18,7 +18,14 @@ from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.swebench.activity import Board
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
-from rnj_agent.agent.swebench.cluster.base import Cluster, Crew, CrewLostError, CrewOrder, Outcome
+from rnj_agent.agent.swebench.cluster.base import (
+    Cluster,
+    Crew,
+    CrewLostError,
+    CrewNotOpenError,
+    CrewOrder,
+    Outcome,
+)
 from rnj_agent.agent.swebench.cluster.fetching import fetch
 from rnj_agent.agent.swebench.cluster.nodes import Node
 from rnj_agent.agent.swebench.cluster.work import Work
@@ -48,7 +55,7 @@ class Site:
         """Take attempts there until none is left.
 
         Raises:
-            CrewLostError: the crew went; what it had waits again.
+            CrewLostError: the crew went; what it had waits again. CrewNotOpenError: it had nothing.
             SandboxError: the node has no engine.
             RnjError: nothing can be run there or anywhere.
         """
@@ -72,7 +79,10 @@ class Site:
         )
         crew = await asyncio.to_thread(self.cluster.hire, node, order)
         try:
-            version = await crew.open()
+            try:
+                version = await crew.open()
+            except CrewLostError as exc:
+                raise CrewNotOpenError(str(exc)) from exc
             if version != rnj_agent.__version__:
                 raise UsageError(
                     f"{node.name} has rnj-agent {version}; this is {rnj_agent.__version__}.",
@@ -82,7 +92,7 @@ class Site:
             self.say(Notice(level="info", text=f"{node.name} takes {taken} at once"))
             yield crew
         finally:
-            await _to_its_end(crew.close(self.work.elsewhere(node.id)))
+            await to_its_end(crew.close(self.work.elsewhere(node.id)))
 
     async def _take(self, crew: Crew, node: Node) -> None:
         while (spec := await self.work.next()) is not None:
@@ -91,9 +101,12 @@ class Site:
                     result = await self._attempt(crew, spec)
             except CrewLostError as exc:
                 if self.work.is_given_up(spec):
-                    await self._report(spec, await self._given_up(spec, exc))
+                    await to_its_end(self._give_up(spec, exc))
                 raise
-            await self._report(spec, result)
+            # What is here is reported, also where the crew is lost meanwhile.
+            await to_its_end(self._report(spec, result))
+            with contextlib.suppress(CrewLostError):
+                await crew.forget(spec)
 
     async def _attempt(self, crew: Crew, spec: AttemptSpec) -> AttemptResult:
         instance_id = spec.instance.instance_id
@@ -104,8 +117,6 @@ class Site:
             await self._bring(crew, spec, outcome, directory)
         finally:
             self.board.end(instance_id, spec.attempt)
-        with contextlib.suppress(CrewLostError):  # all that counts is here
-            await crew.forget(spec)
         return outcome.result
 
     async def _bring(
@@ -122,7 +133,7 @@ class Site:
                     raise
             await asyncio.sleep(RETRY_S)
 
-    async def _given_up(self, spec: AttemptSpec, why: CrewLostError) -> AttemptResult:
+    async def _give_up(self, spec: AttemptSpec, why: CrewLostError) -> None:
         result = AttemptResult(
             attempt=spec.attempt,
             status="sandbox_error",
@@ -133,7 +144,7 @@ class Site:
         path = self.directory.attempt(spec.instance.instance_id, spec.attempt) / RESULT
         write = partial(write_record, path, result)
         await write_patiently(self.pause, self.directory.root, write)
-        return result
+        await self._report(spec, result)
 
     async def _report(self, spec: AttemptSpec, result: AttemptResult) -> None:
         await self.on_result(spec, result)
@@ -159,7 +170,7 @@ async def end_all(tasks: Collection[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """Also where whoever waits for it is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     try:

@@ -27,7 +27,7 @@ class FakeNode:
 
     name: str
     num_cpus: int = 2
-    error: RnjError | SandboxError | None = None
+    error: RnjError | SandboxError | CrewLostError | None = None
     """Of its opening."""
     dies_at: int = 0
     """The attempt, counted on this node, that kills its crew."""
