@@ -86,7 +86,8 @@ def _without_results(case: Case, log: ScriptLog) -> Evaluation:
         return case.without_verdict(f"the tests did not run: {blamed[0]}")
     lines = [line for line in tests.splitlines() if line.strip() and not line.startswith("+")]
     last = printable(lines[-1].strip())[:_DETAIL_CHARACTERS] if lines else "nothing was printed"
-    return case.verdict("unresolved", f"no test ran: {last}")
+    status = "" if log.exit_code is None else f" (status {log.exit_code})"
+    return case.verdict("unresolved", f"no test ran{status}: {last}")
 
 
 def _counts(case: Case, grades: Grades) -> str:

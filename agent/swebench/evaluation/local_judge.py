@@ -77,7 +77,7 @@ class LocalJudge:
         write_whole(self.logs / case.instance.instance_id / TEST_LOG, output.encode())
         if done.timed_out:
             return case.verdict("time_limit", f"the tests ran for more than {self.timeout_s:g} s")
-        return await _read(case, output, done.exit_code)
+        return await _read(case, output, done)
 
     async def _run_tests(self, sandbox: Sandbox, script: str) -> ExecResult:
         path = f"{sandbox.state_dir}/eval.sh"
@@ -96,10 +96,14 @@ async def _whole_output(sandbox: Sandbox, done: ExecResult) -> str:
     return (await sandbox.read_file(done.full_output_path)).decode("utf-8", "replace")
 
 
-async def _read(case: Case, output: str, exit_code: int) -> Evaluation:
+async def _read(case: Case, output: str, done: ExecResult) -> Evaluation:
     log = read_log(output)
+    if log.tests is None and done.exit_code == 0:
+        return case.without_verdict(
+            f"the end of the tests is not in what is kept of {done.output_bytes:,} bytes of output"
+        )
     if log.tests is None:
-        return case.without_verdict(f"the test script did not end by itself: status {exit_code}")
+        return case.without_verdict(f"the test script broke off with status {done.exit_code}")
     parser = parser_name(case.instance)
     # Some test runners write past the marks, so what is between them is not all there may be.
     statuses = await read_statuses(log.tests, parser) or await read_statuses(log.whole, parser)

@@ -13,6 +13,7 @@ from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.swebench.evaluation.case import Case
 from rnj_agent.agent.swebench.instance import Instance
 from rnj_agent.agent.swebench.results import Prediction
+from rnj_agent.agent.swebench.run_dir import RunDir
 
 GOLD: Final = "gold"
 _MAX_NAMED: Final = 5
@@ -30,6 +31,20 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
         raise UsageError(f"cannot read the predictions {path}: {exc}") from exc
     predictions = (_prediction(entry, where) for where, entry in _entries(text, path))
     return {prediction.instance_id: prediction for prediction in predictions}
+
+
+def read_run_predictions(run: RunDir) -> dict[str, Prediction]:
+    """Of a run, with each patch as it lies there: ``preds.json`` can hold UTF-8 only.
+
+    Raises:
+        UsageError: see ``read_predictions``.
+    """
+    return {
+        name: prediction.model_copy(update={"model_patch": run.read_patch(name, result.chosen)})
+        if (result := run.read_result(name)) is not None and result.chosen is not None
+        else prediction
+        for name, prediction in read_predictions(run.predictions).items()
+    }
 
 
 def cases_of(

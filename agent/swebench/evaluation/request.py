@@ -19,6 +19,7 @@ from rnj_agent.agent.swebench.evaluation.predictions import (
     cases_of,
     gold_cases,
     read_predictions,
+    read_run_predictions,
 )
 from rnj_agent.agent.swebench.images.source import Say
 from rnj_agent.agent.swebench.instance import Instance
@@ -76,7 +77,8 @@ class EvaluationRequest:
         if self.predictions is None:
             return gold_cases(self._selected(instances))
         path = self.predictions
-        predictions = read_predictions(RunDir(path).predictions if path.is_dir() else path)
+        is_run = path.is_dir()
+        predictions = read_run_predictions(RunDir(path)) if is_run else read_predictions(path)
         chosen = {instance.instance_id for instance in self._selected(instances)}
         cases = cases_of(instances, predictions)
         return tuple(case for case in cases if case.instance.instance_id in chosen)

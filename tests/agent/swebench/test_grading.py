@@ -85,7 +85,7 @@ def test_a_run_without_results_solves_nothing() -> None:
     found = verdict(a_case(), a_log("+ pytest\nImportError while loading conftest\n", 4), {})
     assert (found.status, found.detail) == (
         "unresolved",
-        "no test ran: ImportError while loading conftest",
+        "no test ran (status 4): ImportError while loading conftest",
     )
 
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from rnj_agent.agent.errors import UsageError
-from rnj_agent.agent.swebench.evaluation.predictions import cases_of, gold_cases, read_predictions
+from rnj_agent.agent.swebench.evaluation.predictions import (
+    cases_of,
+    gold_cases,
+    read_predictions,
+    read_run_predictions,
+)
 from rnj_agent.agent.swebench.instance import Instance
+from rnj_agent.agent.swebench.results import AttemptResult, InstanceResult
+from rnj_agent.agent.swebench.run_dir import PATCH, RESULT, RunDir, write_record, write_whole
 
-PATCH = "a\u2028b\r\n\udc80"
-ENTRY = {"instance_id": "o__r-1", "model_name_or_path": "m", "model_patch": PATCH}
+ODD_PATCH = "a\u2028b\r\n\udc80"
+ENTRY = {"instance_id": "o__r-1", "model_name_or_path": "m", "model_patch": ODD_PATCH}
 INSTANCE = Instance(
     instance_id="o__r-1", repo="o/r", base_commit="0" * 40, problem_statement="x", patch="gold"
 )
@@ -30,7 +37,7 @@ def test_every_form_that_the_harness_reads(tmp_path: Path, name: str, text: str)
     (tmp_path / name).write_text(text)
     found = read_predictions(tmp_path / name)
     (case,) = cases_of([INSTANCE], found)
-    assert (case.patch, case.model_name) == (PATCH, "m")
+    assert (case.patch, case.model_name) == (ODD_PATCH, "m")
     assert case.patch_bytes == b"a\xe2\x80\xa8b\r\n\x80"
 
 
@@ -64,6 +71,17 @@ def test_a_prediction_for_another_data_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps([ENTRY | {"instance_id": "other"}]))
     with pytest.raises(UsageError, match="the data set lacks: other"):
         cases_of([INSTANCE], read_predictions(tmp_path / "p.json"))
+
+
+def test_a_run_s_patches_are_taken_as_they_lie_there(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    attempts = (AttemptResult(attempt=2, status="submitted"),)
+    result = InstanceResult(instance_id="o__r-1", status="submitted", chosen=2, attempts=attempts)
+    write_record(run.instance("o__r-1") / RESULT, result)
+    write_whole(run.attempt("o__r-1", 2) / PATCH, b"caf\xe9\n")
+    run.predictions.write_text(json.dumps([ENTRY | {"model_patch": "caf\ufffd\n"}]))
+    (case,) = cases_of([INSTANCE], read_run_predictions(run))
+    assert case.patch_bytes == b"caf\xe9\n"
 
 
 def test_gold_is_the_row_s_own_patch() -> None:
