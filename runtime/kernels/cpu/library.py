@@ -6,10 +6,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TypeAlias
-
-import torch
 
 from rnj_agent.runtime.kernels.cpu.compiler import CompilerError
 from rnj_agent.runtime.kernels.cpu.isa import VARIABLE, Isa, chosen_isa
@@ -71,10 +68,7 @@ def open_kernels(isa: Isa) -> Kernels:
     Raises:
         CompilerError: it cannot be built.
     """
-    opened = Kernels(isa=isa, library=open_library(isa))
-    set_team = opened.function("rnj_set_team", ctypes.c_void_p)
-    set_team(_team_function())
-    return opened
+    return Kernels(isa=isa, library=open_library(isa))
 
 
 def slower_notice() -> str | None:
@@ -84,16 +78,3 @@ def slower_notice() -> str | None:
         return None
     hint = f" ({status.hint})" if status.hint else ""
     return f"without compiled kernels, models run several times slower: {status.reason}{hint}"
-
-
-def _team_function() -> int | None:
-    """Where GOMP_parallel of torch's own OpenMP runtime is; None: torch has another runtime.
-
-    Its threads are there already, and those of a second pool would spin beside them.
-    """
-    path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
-    try:
-        # a symbol is also looked for in what the library is linked with
-        return ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p).value
-    except (OSError, AttributeError):
-        return None

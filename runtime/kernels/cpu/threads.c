@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,17 +22,9 @@ typedef struct {
     stretch stretches[MAX_THREADS];
 } job;
 
-/* GOMP_parallel(function, data, number of threads, flags) of torch's OpenMP runtime. */
-typedef void (*team_function)(void (*)(void *), void *, unsigned, unsigned);
-
-static team_function run_team;
-
-RNJ_EXPORT void rnj_set_team(void *function) { run_team = (team_function)(uintptr_t)function; }
-
-/* What each thread does. Numbers are given in the order of arrival: a runtime may send fewer
- * threads than it was asked for, and the work is done nevertheless. */
-static void work(void *data) {
-    job *j = data;
+/* What each thread does. Numbers are given in the order of arrival: all of the work is done, however
+ * few threads come. */
+static void work(job *j) {
     int own = atomic_fetch_add_explicit(&j->num_arrived, 1, memory_order_relaxed);
     for (int i = 0; i < j->num_threads; i++) {
         stretch *s = &j->stretches[(own + i) % j->num_threads];
@@ -43,33 +36,52 @@ static void work(void *data) {
     }
 }
 
-/* ---- threads of our own, where torch's runtime is another: they wait asleep ---- */
+#define SPINS 1000 /* about 50 us on x86: longer than from one task of a pass to the next */
 
+/* Threads of our own, beside those of torch's OpenMP runtime. At its barriers all threads must come
+ * before any goes on: where another process has one of the processors, each barrier lasts a time
+ * slice. Here a job is done when its parts are, whether or not all threads have come. Both kinds
+ * sleep soon when there is nothing to do, so that they do not fight. */
 static struct {
     pthread_mutex_t mutex, in_use;
-    pthread_cond_t wake, done;
-    int num_started, num_wanted, num_running;
-    uint64_t round;
-    job *job;
+    pthread_cond_t wake;
+    atomic_int num_started, num_asleep, num_inside;
+    atomic_uint round;
+    _Atomic(job *) job; /* NULL between jobs */
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER,
           .in_use = PTHREAD_MUTEX_INITIALIZER,
-          .wake = PTHREAD_COND_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER};
+          .wake = PTHREAD_COND_INITIALIZER};
+
+static inline void pause_shortly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void wait_for_round_after(unsigned seen) {
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load(&pool.round) != seen) return;
+        pause_shortly();
+    }
+    pthread_mutex_lock(&pool.mutex);
+    atomic_fetch_add(&pool.num_asleep, 1);
+    while (atomic_load(&pool.round) == seen) pthread_cond_wait(&pool.wake, &pool.mutex);
+    atomic_fetch_sub(&pool.num_asleep, 1);
+    pthread_mutex_unlock(&pool.mutex);
+}
 
 static void *pool_thread(void *index) {
-    uint64_t seen = 0;
-    pthread_mutex_lock(&pool.mutex);
+    unsigned seen = 0;
     for (;;) {
-        while (pool.round == seen || (int)(intptr_t)index >= pool.num_wanted) {
-            seen = pool.round;
-            pthread_cond_wait(&pool.wake, &pool.mutex);
-        }
-        seen = pool.round;
-        job *j = pool.job;
-        pthread_mutex_unlock(&pool.mutex);
-        work(j);
-        pthread_mutex_lock(&pool.mutex);
-        if (--pool.num_running == 0) pthread_cond_signal(&pool.done);
+        wait_for_round_after(seen);
+        seen = atomic_load(&pool.round);
+        /* inside first, then the look at the job: run_pool takes it away first, then looks inside */
+        atomic_fetch_add(&pool.num_inside, 1);
+        job *j = atomic_load(&pool.job);
+        if (j && (int)(intptr_t)index < j->num_threads - 1) work(j);
+        atomic_fetch_sub(&pool.num_inside, 1);
     }
     return NULL;
 }
@@ -79,8 +91,8 @@ static void forget_pool(void) {
     pthread_mutex_init(&pool.mutex, NULL);
     pthread_mutex_init(&pool.in_use, NULL);
     pthread_cond_init(&pool.wake, NULL);
-    pthread_cond_init(&pool.done, NULL);
-    pool.num_started = pool.num_wanted = pool.num_running = 0;
+    pool.num_started = pool.num_asleep = pool.num_inside = 0;
+    pool.job = NULL;
 }
 
 static void start_threads(int count) {
@@ -100,25 +112,27 @@ static void run_pool(job *j) {
         work(j);
         return;
     }
-    pthread_mutex_lock(&pool.mutex);
     start_threads(j->num_threads - 1);
-    int count = j->num_threads - 1 < pool.num_started ? j->num_threads - 1 : pool.num_started;
-    pool.job = j;
-    pool.num_wanted = pool.num_running = count;
-    pool.round++;
-    pthread_cond_broadcast(&pool.wake);
-    pthread_mutex_unlock(&pool.mutex);
+    atomic_store(&pool.job, j);
+    atomic_fetch_add(&pool.round, 1);
+    if (atomic_load(&pool.num_asleep)) {
+        pthread_mutex_lock(&pool.mutex);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.mutex);
+    }
     work(j);
-    pthread_mutex_lock(&pool.mutex);
-    while (pool.num_running) pthread_cond_wait(&pool.done, &pool.mutex);
-    pool.num_wanted = 0;
-    pthread_mutex_unlock(&pool.mutex);
+    atomic_store(&pool.job, NULL);
+    for (int i = 0; atomic_load(&pool.num_inside); i++) {
+        if (i < SPINS)
+            pause_shortly();
+        else
+            sched_yield(); /* to one that has not finished its part, and waits for a processor */
+    }
     pthread_mutex_unlock(&pool.in_use);
 }
 
 void rnj_run(rnj_task task, const void *arg, int num_parts, int num_threads) {
     if (num_threads > MAX_THREADS) num_threads = MAX_THREADS;
-    /* with fewer threads than the last time, OpenMP would end some and start them again later */
     if (num_threads <= 1 || num_parts <= 1) {
         for (int part = 0; part < num_parts; part++) task(arg, part);
         return;
@@ -128,10 +142,7 @@ void rnj_run(rnj_task task, const void *arg, int num_parts, int num_threads) {
         j.stretches[i].next = (int)((int64_t)num_parts * i / num_threads);
         j.stretches[i].end = (int)((int64_t)num_parts * (i + 1) / num_threads);
     }
-    if (run_team)
-        run_team(work, &j, (unsigned)num_threads, 0);
-    else
-        run_pool(&j);
+    run_pool(&j);
 }
 
 /* For tests: marks[part] is how often a part was done. */

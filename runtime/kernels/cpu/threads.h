@@ -1,4 +1,4 @@
-/* Work in parts, on the threads of torch's OpenMP runtime or on a few of our own. */
+/* Work in parts, on several threads. */
 #ifndef RNJ_THREADS_H
 #define RNJ_THREADS_H
 

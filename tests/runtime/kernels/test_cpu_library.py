@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,16 +53,28 @@ def asks_anew() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.usefixtures("asks_anew")
-@pytest.mark.parametrize("own_pool", [False, True], ids=["OpenMP", "own threads"])
-def test_every_part_is_done_once(isa: Isa, own_pool: bool) -> None:
+def test_every_part_is_done_once(isa: Isa) -> None:
     opened = kernels_or_skip(isa)
-    if own_pool:
-        team = opened.function("rnj_set_team", ctypes.c_void_p)
-        team(None)
-    for num_threads in (1, 2, 3, 64):
+    for num_threads in (1, 2, 3, 64, 2, 64):
         for num_parts in (0, 1, 2, 7, 300):
             assert (marks(opened, num_parts, num_threads) == 1).all()
+
+
+def test_threads_may_ask_for_work_at_the_same_time() -> None:
+    opened = kernels_or_skip("plain")
+    with ThreadPoolExecutor(4) as callers:
+        counts = list(callers.map(partial(marks, opened, 50), [3] * 200))
+    assert all((count == 1).all() for count in counts)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # what it says is tested here
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    opened = kernels_or_skip("plain")
+    assert (marks(opened, 50, 3) == 1).all()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (marks(opened, 50, 3) == 1).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_the_best_instruction_set_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
