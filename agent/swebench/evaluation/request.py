@@ -118,7 +118,12 @@ class EvaluationRequest:
         source, split = manifest.source, ""
         if Path(source).suffix not in _FILES:
             source, _, split = source.rpartition(":")
-        return load_instances(source, split=split, progress=progress).instances
+        try:
+            return load_instances(source, split=split, progress=progress).instances
+        except UsageError as exc:
+            raise UsageError(
+                f"The run's own data set: {exc.message}", hint="--data SOURCE says where it is now"
+            ) from exc
 
     def _selected(self, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
         return Selection(ids=self.ids).apply(instances)
