@@ -137,9 +137,13 @@ void rnj_run(rnj_task task, const void *arg, int num_parts, int num_threads) {
         for (int part = 0; part < num_parts; part++) task(arg, part);
         return;
     }
-    job j = {.task = task, .arg = arg, .num_threads = num_threads};
+    job j; /* 16 KiB, of which few are needed */
+    j.task = task;
+    j.arg = arg;
+    j.num_threads = num_threads;
+    atomic_init(&j.num_arrived, 0);
     for (int i = 0; i < num_threads; i++) {
-        j.stretches[i].next = (int)((int64_t)num_parts * i / num_threads);
+        atomic_init(&j.stretches[i].next, (int)((int64_t)num_parts * i / num_threads));
         j.stretches[i].end = (int)((int64_t)num_parts * (i + 1) / num_threads);
     }
     run_pool(&j);

@@ -97,7 +97,17 @@ def test_an_unknown_instruction_set_is_an_error_that_names_the_known(
     assert "avx512, avx2, plain, none" in caught.value.hint
 
 
+@pytest.fixture
+def quick_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does not optimise: what it builds is thrown away."""
+    compiler = tmp_path / "quick-cc"
+    compiler.write_text('#!/bin/sh\nexec cc "$@" -O0\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+
+
 @needs_compiler
+@pytest.mark.usefixtures("quick_compiler")
 def test_two_processes_build_one_library(tmp_path: Path) -> None:
     environment = {**os.environ, "RNJ_HOME": str(tmp_path)}
     processes = [
@@ -109,6 +119,7 @@ def test_two_processes_build_one_library(tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.usefixtures("quick_compiler")
 def test_a_folder_that_cannot_be_written_is_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +143,7 @@ def test_without_a_compiler_one_line_says_what_to_install(
 
 
 @needs_compiler
+@pytest.mark.usefixtures("quick_compiler")
 def test_a_library_that_was_built_earlier_serves_without_a_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
