@@ -21,6 +21,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,10 +63,9 @@ def add_node(cluster: Any, num_cpus: int) -> Any:
 @contextmanager
 def two_nodes(num_cpus: int) -> Generator[TwoNodes]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
+    cluster_utils = import_module("ray.cluster_utils")
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+    cluster: Any = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
     try:
         add_node(cluster, num_cpus)
         yield TwoNodes(cluster, add_node(cluster, num_cpus), num_cpus)
