@@ -82,8 +82,15 @@ def limits_from(config: Config) -> Limits:
 
 
 @asynccontextmanager
-async def open_model(config: Config, *, say: Say) -> AsyncGenerator[Model]:
+async def open_model(
+    config: Config, *, say: Say, max_restarts: int | None = None
+) -> AsyncGenerator[Model]:
     """Connect to the configured model, starting the bundled runtime where that is meant.
+
+    Args:
+        config: says which.
+        say: shows what is done.
+        max_restarts: of the bundled runtime's server; None: as ``LocalModel`` has it.
 
     Raises:
         ConfigError: the endpoint is not known.
@@ -91,7 +98,7 @@ async def open_model(config: Config, *, say: Say) -> AsyncGenerator[Model]:
     """
     endpoint = resolve_endpoint(config)
     if endpoint.is_bundled:
-        model = await _open_bundled(endpoint, config, say)
+        model = await _open_bundled(endpoint, config, say, max_restarts)
     else:
         model = await _open_elsewhere(endpoint, config, say)
     try:
@@ -108,7 +115,9 @@ async def _open_elsewhere(endpoint: ResolvedEndpoint, config: Config, say: Say) 
     return connected.model
 
 
-async def _open_bundled(endpoint: ResolvedEndpoint, config: Config, say: Say) -> LocalModel:
+async def _open_bundled(
+    endpoint: ResolvedEndpoint, config: Config, say: Say, max_restarts: int | None
+) -> LocalModel:
     """The model in a server of this machine, which is started where none runs, and again."""
     from rnj_agent.agent.local_model import LocalConnection, LocalModel
     from rnj_agent.agent.local_server import ensure_server
@@ -129,7 +138,7 @@ async def _open_bundled(endpoint: ResolvedEndpoint, config: Config, say: Say) ->
         _warn(connected.warnings, say)
         return LocalConnection(server=server, model=connected.model)
 
-    return LocalModel(await attach(), attach=attach)
+    return LocalModel(await attach(), attach=attach, max_restarts=max_restarts)
 
 
 def _warn(warnings: Sequence[str], say: Say) -> None:

@@ -34,12 +34,24 @@ Attach = Callable[[], Awaitable[LocalConnection]]
 
 
 class LocalModel:
-    """See ``Model``. ``aclose`` it when the session ends; the server stays for the next one."""
+    """See ``Model``. ``aclose`` it when the session ends; the server stays for the next one.
 
-    def __init__(self, connection: LocalConnection, *, attach: Attach) -> None:
+    Any number of sessions may ask at once: whoever sees the server die first starts it again.
+
+    Args:
+        connection: to a running server.
+        attach: makes the next one.
+        max_restarts: None: ``MAX_RESTARTS``.
+    """
+
+    def __init__(
+        self, connection: LocalConnection, *, attach: Attach, max_restarts: int | None = None
+    ) -> None:
         self._connection = connection
         self._attach = attach
+        self._max_restarts = MAX_RESTARTS if max_restarts is None else max_restarts
         self._num_restarts = 0
+        self._turn = asyncio.Lock()
 
     @property
     def info(self) -> ModelInfo:
@@ -60,33 +72,36 @@ class LocalModel:
         Raises:
             ModelUnavailableError: the server died twice at this request, or in too many of them.
         """
-        if self._connection.server.is_gone():  # it was idle, or somebody ended it
-            yield self._restart_chunk("since the last step")
-            await self._reattach()
+        connection = self._connection
+        if connection.server.is_gone():  # it was idle, or somebody ended it
+            yield _restart_chunk(connection, "since the last step")
+            await self._replace(connection)
         for attempt in itertools.count():
-            chunks = self._connection.model.stream(request)
+            connection = self._connection
+            chunks = connection.model.stream(request)
             try:
                 async for chunk in chunks:
                     yield chunk
                 return
             except ModelUnavailableError as exc:
-                if not await self._connection.server.is_going():
+                if not await connection.server.is_going():
                     raise
-                self._check_bounds(attempt, exc)
+                self._check_bounds(connection, attempt, exc)
             finally:
                 await chunks.aclose()
-            self._num_restarts += 1
-            yield self._restart_chunk("in the middle of a reply, which is asked for again")
-            await self._reattach()
+            yield _restart_chunk(connection, "in the middle of a reply, which is asked for again")
+            self._num_restarts += await self._replace(connection)
 
-    def _check_bounds(self, attempt: int, error: ModelUnavailableError) -> None:
-        if attempt == 0 and self._num_restarts < MAX_RESTARTS:
+    def _check_bounds(
+        self, connection: LocalConnection, attempt: int, error: ModelUnavailableError
+    ) -> None:
+        if attempt == 0 and self._num_restarts < self._max_restarts:
             return
-        server = self._connection.server
+        server = connection.server
         how = (
             "twice at the same request"
             if attempt
-            else f"in {MAX_RESTARTS + 1} of this session's replies"
+            else f"in {self._max_restarts + 1} of this session's replies"
         )
         raise ModelUnavailableError(
             f"The local server for {server.model} ended {how}.",
@@ -94,13 +109,17 @@ class LocalModel:
             "lower or choose a smaller model",
         ) from error
 
-    def _restart_chunk(self, when: str) -> RestartChunk:
-        pid = self._connection.server.pid
-        return RestartChunk(
-            reason=f"The local server (process {pid}) ended {when}; starting it again"
-        )
-
-    async def _reattach(self) -> None:
+    async def _replace(self, dead: LocalConnection) -> bool:
+        """Whether it was this call that did it."""
         await asyncio.sleep(0)  # the person reads why before what is done about it
-        await self._connection.model.aclose()
-        self._connection = await self._attach()
+        async with self._turn:
+            if self._connection is not dead:
+                return False
+            await dead.model.aclose()
+            self._connection = await self._attach()
+            return True
+
+
+def _restart_chunk(connection: LocalConnection, when: str) -> RestartChunk:
+    pid = connection.server.pid
+    return RestartChunk(reason=f"The local server (process {pid}) ended {when}; starting it again")

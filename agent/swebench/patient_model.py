@@ -31,10 +31,20 @@ class PatientModel:
         pause: where to wait for its server.
         temperature: of this attempt; what the loop itself asks for comes first.
         seed: None: as the model is configured.
+        is_bundled: whether asking is what starts its server again.
     """
 
-    def __init__(self, model: Model, *, pause: Pause, temperature: float, seed: int | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        pause: Pause,
+        temperature: float,
+        seed: int | None,
+        is_bundled: bool = False,
+    ) -> None:
         self._model = model
+        self._is_bundled = is_bundled
         self._pause = pause
         self._temperature = temperature
         self._seed = seed
@@ -76,7 +86,9 @@ class PatientModel:
 
     async def _count(self, error: ModelUnavailableError, num_asked: int) -> int:
         """How often a living server has failed this request; waits for one that is away."""
-        waited_s = await wait_for_server(self._pause, self.info.endpoint)
+        waited_s = 0.0
+        if not self._is_bundled:
+            waited_s = await wait_for_server(self._pause, self.info.endpoint)
         self.paused_s += waited_s
         if waited_s:
             return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rnj_agent.agent.assembly import make_loop
 from rnj_agent.agent.ending import Ending, ending_of
+from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.events import RunFinished
 from rnj_agent.agent.follow import follow
 from rnj_agent.agent.session import SessionWriter
@@ -53,7 +54,11 @@ class Trial:
         spec, workshop = self.spec, self.workshop
         self._tally = TrialTally(workshop.board, spec.instance.instance_id, spec.attempt)
         self._model = PatientModel(
-            workshop.model, pause=workshop.pause, temperature=spec.temperature, seed=spec.seed
+            workshop.model,
+            pause=workshop.pause,
+            temperature=spec.temperature,
+            seed=spec.seed,
+            is_bundled=resolve_endpoint(spec.config).is_bundled,
         )
 
     @property

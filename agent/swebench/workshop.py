@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from rnj_agent.agent.assembly import open_model
 from rnj_agent.agent.config import Config
@@ -13,6 +14,9 @@ from rnj_agent.agent.swebench.activity import Board
 from rnj_agent.agent.swebench.attempt_spec import ImageSettings
 from rnj_agent.agent.swebench.images.source import ImageSource, Say
 from rnj_agent.agent.swebench.pause import Pause
+
+MAX_RESTARTS: Final = 1000
+"""Of the bundled server, in all attempts together: a run may take days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,5 +40,5 @@ async def open_workshop(
         ModelError: no such model, nothing answers, or the key is refused.
     """
     source = images.open()
-    async with open_model(config, say=say) as model:
+    async with open_model(config, say=say, max_restarts=MAX_RESTARTS) as model:
         yield Workshop(model=model, images=source, pause=pause, board=board, say=say)
