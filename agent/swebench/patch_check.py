@@ -30,22 +30,23 @@ class PatchCheck:
 
 
 async def check_patch(spec: AttemptSpec, image: str, patch: bytes) -> PatchCheck:
-    """Try a patch in a sandbox of its own.
+    """Try a patch in fresh sandboxes, one with it and one without: tests may change files.
 
     Raises:
         SandboxError: that could not be done.
     """
-    config, command = spec.config, spec.test_command
-    async with open_instance_sandbox(config, image, session_id=spec.session_id) as sandbox:
-        reading = READINGS.get(
-            spec.instance.log_parser.removeprefix("parse_log_"), read_short_names
-        )
-        before = await _passing(sandbox, command, reading) if command else frozenset[str]()
+    parser = spec.instance.log_parser.removeprefix("parse_log_")
+    reading = READINGS.get(parser, read_short_names)
+    command = spec.test_command
+    async with open_instance_sandbox(spec.config, image, session_id=spec.session_id) as sandbox:
         if unusable := await apply_patch(sandbox, patch):
             return PatchCheck(unusable=unusable)
-        if not before:
+        if not command:
             return PatchCheck()
-        return PatchCheck(num_broken=len(before - await _passing(sandbox, command, reading)))
+        after = await _passing(sandbox, command, reading)
+    async with open_instance_sandbox(spec.config, image, session_id=spec.session_id) as sandbox:
+        before = await _passing(sandbox, command, reading)
+    return PatchCheck(num_broken=len(before - after) if before else None)
 
 
 async def _passing(sandbox: Sandbox, command: str, reading: Reading) -> frozenset[str]:

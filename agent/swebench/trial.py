@@ -19,6 +19,7 @@ from rnj_agent.agent.follow import follow
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.swebench.attempt_log import AttemptLog, sync_log
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
+from rnj_agent.agent.swebench.figures import unix_s
 from rnj_agent.agent.swebench.instance import Instance
 from rnj_agent.agent.swebench.instance_sandbox import open_instance_sandbox
 from rnj_agent.agent.swebench.instance_workspace import InstanceWorkspace
@@ -106,7 +107,7 @@ class Trial:
             sandbox = open_instance_sandbox(spec.config, image, session_id=spec.session_id)
             async with sandbox:
                 workspace = InstanceWorkspace(sandbox=sandbox)
-                await workspace.prepare(date=spec.instance.created_at)
+                await workspace.prepare(date=_date_of(spec.instance))
                 self._sandbox_s = time.monotonic() - opened_s
                 await self._loop(sandbox, workspace)
                 closed_s = time.monotonic()
@@ -183,6 +184,11 @@ def _end(finished: RunFinished | None, error: BaseException | None) -> tuple[Exi
     ending: Ending = ending_of(error)
     is_about_the_image = isinstance(error, ImageMissingError)
     return "image_error" if is_about_the_image else ending.reason, ending.detail
+
+
+def _date_of(instance: Instance) -> str:
+    """Of the one commit that the model sees; empty where the row's is none that git reads."""
+    return "" if unix_s(instance.created_at) is None else instance.created_at
 
 
 def user_message(instance: Instance, workdir: str) -> str:
