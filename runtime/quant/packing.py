@@ -140,7 +140,7 @@ class Packer:
         stored = self._checkpoint.block_types.get(name)
         if self._packing == "stored" and stored is not None and stored in LOSSLESS:
             return _same_weights(self._checkpoint.load_blocks(name), stored)
-        weight = torch.empty(self._checkpoint.shapes[name], dtype=torch.float32)
+        weight = torch.empty(self._checkpoint.shapes[name], dtype=self._dtype)
         self._checkpoint.load_into(name, weight)
         return (quantize_q4_1 if chosen is PackedFormat.Q4_1 else quantize_q8_0)(weight)
 

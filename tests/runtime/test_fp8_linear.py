@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnj_agent.runtime.layers import mlp, residual
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.mlp import GatedMLP
@@ -83,6 +84,18 @@ def test_a_card_without_fp8_leaves_activations_as_they_are() -> None:
     assert torch.equal(layer(x), dequantised_product(x, weight))
 
 
+@pytest.fixture
+def plain_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are normalised and gated by PyTorch: the processor's kernels round once less."""
+
+    def no_kernels(_rows: Tensor) -> None:
+        return None
+
+    for module in (residual, mlp):
+        monkeypatch.setattr(module, "row_kernels", no_kernels)
+
+
+@pytest.mark.usefixtures("plain_rows")
 def test_a_stream_and_an_mlp_fuse_into_fp8_layers_what_they_do_step_by_step_elsewhere() -> None:
     torch.manual_seed(0)
     norms = [RMSNorm(1 + 0.1 * torch.randn(32), 1e-6) for _ in range(2)]
@@ -128,6 +141,7 @@ def loaded(path: Path, make: Callable[[Fp8Weight, Tensor | None], Linear]) -> Ca
     return CausalLM(reader)
 
 
+@pytest.mark.usefixtures("plain_rows")
 @pytest.mark.parametrize("config", [rnj_1_config(), llama_config("qwen2")], ids=["rnj-1", "qwen2"])
 def test_a_model_of_such_layers_is_the_emulated_one(config: Config, tmp_path: Path) -> None:
     path = write_safetensors(tmp_path, config, random_weights(config))
