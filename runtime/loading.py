@@ -15,6 +15,7 @@ import torch
 
 from rnj_agent.runtime.chat_template import ChatTemplate, load_chat_template
 from rnj_agent.runtime.engine import Engine, EngineOptions
+from rnj_agent.runtime.kernels.cpu.library import kernels_status, slower_notice
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import kv_bytes_per_token
@@ -123,6 +124,8 @@ def load(
     )
     checkpoint.close()
     engine = _engine(model, tokenizer, budget, options)
+    if announce and options.device == "cpu" and (notice := slower_notice()):
+        announce(notice)
     engine.warm_up(announce)
     return LoadedModel(
         path=path,
@@ -203,7 +206,9 @@ def engine_options(options: LoadOptions, *, max_model_len: int) -> EngineOptions
 def _where(device: str) -> str:
     if device.startswith("cuda"):
         return f"on {torch.cuda.get_device_name(device)}"
-    return f"{torch.get_num_threads()} threads"
+    kernels = kernels_status().kernels
+    with_kernels = f"{kernels.isa} kernels" if kernels else "no compiled kernels"
+    return f"{torch.get_num_threads()} threads, {with_kernels}"
 
 
 def _weights_name(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> str:

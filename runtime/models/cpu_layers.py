@@ -16,10 +16,11 @@ from rnj_agent.runtime.kernels.cpu.library import Kernels, kernels
 from rnj_agent.runtime.kv_cache.storage import KVStorage
 from rnj_agent.runtime.layers.cpu_attention import CpuPass
 from rnj_agent.runtime.layers.layernorm import RMSNorm
+from rnj_agent.runtime.layers.linear import Linear
 from rnj_agent.runtime.layers.self_attention import ForwardContext
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
 from rnj_agent.runtime.models.llama import LlamaDecoderLayer
-from rnj_agent.runtime.quant.packed_linear import MAX_PRODUCT_ROWS, PackedLinear
+from rnj_agent.runtime.quant.packed_linear import PackedLinear
 
 Layer = LlamaDecoderLayer | Gemma3DecoderLayer
 
@@ -35,6 +36,12 @@ class CpuLayers:
     def __init__(self, compiled: Kernels, layers: Sequence[Layer]) -> None:
         self._kernels = compiled
         self._layers = layers
+        self._max_rows = min(
+            projection.max_product_rows
+            for layer in layers
+            for projection in projections(layer)
+            if isinstance(projection, PackedLinear)
+        )
         self._types: list[LayerType] = list({layer.self_attn.layer_type for layer in layers})
         self._storage: KVStorage | None = None
         self._stack: LayerStack | None = None
@@ -50,7 +57,7 @@ class CpuLayers:
         for layer_type in self._types:
             attention = context.attention[layer_type]
             rows = attention.few_rows_alone if isinstance(attention, CpuPass) else None
-            if rows is None or x.shape[0] > MAX_PRODUCT_ROWS:
+            if rows is None or x.shape[0] > self._max_rows:
                 return None
             types.append(TypeOfLayers(rows, context.rotations[layer_type]))
         return self._stack_of(context.storage)(x, types, context.slots).added_to(x)
@@ -79,20 +86,19 @@ def cpu_layers(layers: Sequence[object], dtype: torch.dtype) -> CpuLayers | None
     return CpuLayers(compiled, known) if len(known) == len(layers) else None
 
 
-def is_packed(layer: Layer) -> bool:
+def projections(layer: Layer) -> tuple[Linear, Linear, Linear, Linear]:
+    """q|k|v, o, gate|up, down."""
     attention, mlp = layer.self_attn, layer.mlp
-    projections = (attention.qkv_proj, attention.o_proj, mlp.gate_up_proj, mlp.down_proj)
-    return all(isinstance(projection, PackedLinear) for projection in projections)
+    return attention.qkv_proj, attention.o_proj, mlp.gate_up_proj, mlp.down_proj
+
+
+def is_packed(layer: Layer) -> bool:
+    return all(isinstance(projection, PackedLinear) for projection in projections(layer))
 
 
 def layer_parts(layer: Layer, storage: KVStorage, layer_type: int) -> LayerParts:
     attention, mlp = layer.self_attn, layer.mlp
-    qkv, o, gate_up, down = (
-        attention.qkv_proj,
-        attention.o_proj,
-        mlp.gate_up_proj,
-        mlp.down_proj,
-    )
+    qkv, o, gate_up, down = projections(layer)
     assert isinstance(qkv, PackedLinear)
     assert isinstance(o, PackedLinear)
     assert isinstance(gate_up, PackedLinear)
