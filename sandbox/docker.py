@@ -44,7 +44,14 @@ _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _PREPARE = """
 for tool in timeout head tar readlink; do command -v "$tool" >/dev/null || exit; done
 [[ -e ~/.gitconfig ]] || printf %s "$1" 2>/dev/null >~/.gitconfig
+[[ -s /etc/hosts ]] || printf %s "$2" 2>/dev/null >/etc/hosts
 :
+"""
+_HOSTNAME = "sandbox"
+_HOSTS = f"""\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+127.0.1.1\t{_HOSTNAME}
 """
 _TMP_OPTIONS = "rw,nosuid,nodev,exec,mode=1777"
 
@@ -149,6 +156,14 @@ class DockerBackend:
             self._attendant = Attendant(self._container, self._user)
             return self._attendant.start(argv)
 
+    @property
+    def _is_root(self) -> bool:
+        return self._user.startswith("0:")
+
+    @property
+    def _may_write_hosts(self) -> bool:
+        return self._is_root and not self._options.read_only_root
+
     def _creation(self) -> dict[str, Any]:
         from docker.types import LogConfig, Ulimit
 
@@ -160,13 +175,16 @@ class DockerBackend:
             "entrypoint": ["sleep"],
             "command": [str(LIFETIME_S)],
             "user": KEEPER_USER,
-            "hostname": "sandbox",
+            "hostname": _HOSTNAME,
             "working_dir": "/",
             "environment": self._environment(),
             "labels": self._labels(),
             "init": True,
             "auto_remove": True,
             "network_mode": "bridge" if self._network else "none",
+            # Half of a start is the engine's work on a network, "none" included. Without it there
+            # still is a namespace with its loopback device, but names are ours to provide.
+            "network_disabled": not self._network and self._may_write_hosts,
             "ipc_mode": "private",
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
@@ -205,13 +223,13 @@ class DockerBackend:
     def _prepare(self, container: Container) -> None:
         """Volumes belong to root: open them to the command user, which needs no capability."""
         needs = f"the image {self._options.image} lacks bash, coreutils or tar"
-        if not self._user.startswith("0:"):
+        if not self._is_root:
             run = container.exec_run(["chmod", "1777", *self._volumes()], user="0:0")
             if run.exit_code != 0:
                 output = cast("bytes", run.output).decode("utf-8", "replace").strip()
                 raise SandboxStartError(f"{needs}: {output}")
         try:
-            preparing = self._start(["bash", "-c", _PREPARE, "bash", GIT_CONFIG])
+            preparing = self._start(["bash", "-c", _PREPARE, "bash", GIT_CONFIG, _HOSTS])
         except SandboxStartError as exc:
             raise SandboxStartError(f"{needs}: {exc.message}") from exc
         preparing.close_stdin()
