@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 IDENTITIES = {"rnj-1": "You are Rnj-1, a model for code by Essential AI."}
 """By the start of the model's name: what it may say it is. Others go by their own name."""
@@ -83,6 +84,11 @@ def render_plan_note() -> str:
 
 
 def _render(name: str, **values: object) -> str:
+    return _template(name).render(**values).strip()
+
+
+@cache
+def _template(name: str) -> Template:
     source = files("rnj_agent.prompts").joinpath(name).read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(**values).strip()
+    return environment.from_string(source)

@@ -42,18 +42,20 @@ JUNK = (
 """Never part of a patch, unless the file was there before."""
 
 _ATTRIBUTES = "* -text -crlf -eol -filter -ident -working-tree-encoding diff=rnj"
-_CONFIG = (
-    "core.autocrlf=false",
-    "core.fileMode=true",
-    "core.symlinks=true",
-    "core.ignoreCase=false",
-    "core.quotePath=true",
-    "core.fsync=none",
-    "core.hooksPath=/dev/null",
-    "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null",
-    "gc.auto=0",
-)
+_CONFIG = """
+[core]
+    autocrlf = false
+    fileMode = true
+    symlinks = true
+    ignoreCase = false
+    quotePath = true
+    fsync = none
+    hooksPath = /dev/null
+    attributesFile = /dev/null
+    excludesFile = /dev/null
+[gc]
+    auto = 0
+"""
 
 _PREAMBLE = """set -e -o pipefail
 export LC_ALL=C GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0
@@ -65,7 +67,7 @@ export GIT_DIR=$STATE/baseline.git GIT_WORK_TREE=$WORK GIT_INDEX_FILE=$STATE/bas
 _CREATE = """
 command -v git >/dev/null || { echo 'git is not installed in the sandbox'; exit 1; }
 git init -q --template=
-for setting in $CONFIG; do git config "${setting%%=*}" "${setting#*=}"; done
+printf '%s\\n' "$CONFIG" >> "$GIT_DIR/config"
 mkdir -p "$GIT_DIR/info"
 printf '%s\\n' "$ATTRIBUTES" > "$GIT_DIR/info/attributes"
 if [[ -n ${LISTED-} ]]; then
@@ -90,8 +92,7 @@ cp -p "$baseline/index" .git/index
 cp "$baseline/info/exclude" .git/info/exclude
 git symbolic-ref HEAD refs/heads/main
 git update-ref refs/heads/main "$commit"
-git config user.name rnj-agent
-git config user.email rnj-agent@localhost
+printf '[user]\\n\\tname = rnj-agent\\n\\temail = rnj-agent@localhost\\n' >> .git/config
 """
 
 # The copied index keeps its times: git tells by them which files it must read again.
@@ -174,7 +175,7 @@ class Baseline:
             SandboxFileError: no git in the sandbox, or no space.
         """
         settings = {
-            "CONFIG": " ".join(_CONFIG),
+            "CONFIG": _CONFIG,
             "ATTRIBUTES": _ATTRIBUTES,
             "JUNK": "\n".join(JUNK),
         }

@@ -32,7 +32,10 @@ export GIT_DIR=$WORK/.git GIT_WORK_TREE=$WORK GIT_OPTIONAL_LOCKS=0
 git ls-files -s -z > "$STATE/staged"
 sed -z -e '/^160000 /d' -e 's/^[^\\t]*\\t//' "$STATE/staged" > "$STATE/tracked"
 sed -z -n -e 's/^160000 [^\\t]*\\t//p' "$STATE/staged" > "$STATE/submodules"
-git ls-files -z --others --exclude-standard --directory > "$STATE/untracked"
+{
+  cat "$STATE/submodules"
+  git ls-files -z --others --exclude-standard --directory
+} > "$STATE/others"
 while IFS= read -r -d '' path; do
   rm -rf -- "$path/.git"
 done < "$STATE/submodules"
@@ -46,6 +49,8 @@ class InstanceWorkspace:
 
     sandbox: Sandbox
     _baseline: Baseline = field(init=False)
+    _reviewed: str | None = field(default=None, init=False)
+    """The patch as the last review found it, while nothing has run since."""
 
     def __post_init__(self) -> None:
         self._baseline = Baseline(self.sandbox)
@@ -73,29 +78,30 @@ class InstanceWorkspace:
             said = " ".join(result.output.split())[-500:] or f"exit status {result.exit_code}"
             raise SandboxFileError(f"The image's repository cannot be used: {said}.")
         await self._baseline.create(date=date, listed=f"{state}/tracked")
-        others = [
-            os.fsdecode(path)
-            for name in ("submodules", "untracked")
-            for path in (await sandbox.read_file(f"{state}/{name}")).split(b"\0")
-            if path
-        ]
+        listed = await sandbox.read_file(f"{state}/others")
+        others = [os.fsdecode(path) for path in listed.split(b"\0") if path]
         if others:
             await self._baseline.leave_out(others)
 
     async def review(self, emit: Emit) -> Review:
         try:
-            files = parse_patch(await self._baseline.read_patch())
+            patch = await self._baseline.read_patch()
+            files = parse_patch(patch)
         except (SandboxFileError, PatchError) as error:
             return Review(accepted=False, feedback=feedback.unusable(error.message))
         if not files:
             return Review(accepted=False, feedback=feedback.NOTHING_CHANGED)
+        self._reviewed = patch
         return Review(accepted=True)
 
     async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         """Nothing: no test is known here, and each look at the files costs a command's time."""
+        self._reviewed = None
         return Evidence()
 
     async def collect(self) -> str:
+        if self._reviewed is not None:
+            return self._reviewed
         patch = await self._baseline.read_patch()
         parse_patch(patch)
         return patch
