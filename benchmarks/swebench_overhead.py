@@ -1,7 +1,7 @@
 """Measure a SWE-bench batch beside mini-SWE-agent's: wall time of the same work, and memory.
 
     python benchmarks/swebench_overhead.py --mini VENV/bin/mini-extra
-        [--instances 200] [--workers 16] [--rounds 3] [--commands 10] [--memory-workers 64]
+        [--instances 200] [--workers 16] [--rounds 3] [--commands 20] [--memory-workers 64]
 
 The same scripted server without faults, image, commands and number of workers, in turn, medians;
 each program with its own prompts, tools and way of running a command. mini-SWE-agent (2.4.6) is
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=200)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--commands", type=int, default=10, help="before an instance submits")
+    parser.add_argument("--commands", type=int, default=20, help="before an instance submits")
     parser.add_argument("--memory-workers", type=int, default=64)
     options = parser.parse_args()
     build_image()
