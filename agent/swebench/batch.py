@@ -13,6 +13,7 @@ from typing import IO, Final
 
 from rich.console import Console
 
+from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.swebench.activity import Board
 from rnj_agent.agent.swebench.cluster.base import CrewOrder
@@ -31,10 +32,11 @@ from rnj_agent.agent.swebench.run_request import RunRequest
 from rnj_agent.agent.swebench.runner import Runner
 from rnj_agent.agent.swebench.status import Prices
 from rnj_agent.agent.swebench.summary import Summary, summarise
+from rnj_agent.agent.swebench.vital import wait_for_engine, wait_for_server
 from rnj_agent.agent.swebench.workshop import Workshop, open_workshop
 from rnj_agent.agent.wording import counted
 from rnj_agent.sandbox.engine import connect
-from rnj_agent.sandbox.errors import SandboxError
+from rnj_agent.sandbox.errors import SandboxError, SandboxUnavailableError
 
 _TICK_S: Final = 0.5
 _SPARE_THREADS: Final = 8
@@ -58,7 +60,7 @@ class Batch:
 
         Raises:
             UsageError: another process runs there, or the run was begun with something else.
-            SandboxUnavailableError, ModelError: no engine, or no model, at the start.
+            SandboxUnavailableError, ModelError: no engine, or no model, when the run begins.
             PauseLimitError: something that all attempts need stayed away.
             OSError: the directory cannot be written.
         """
@@ -68,7 +70,7 @@ class Batch:
             # Waiting for an image or an engine holds a thread, and every worker may have to.
             threads = ThreadPoolExecutor(self.num_workers + _SPARE_THREADS)
             asyncio.get_running_loop().set_default_executor(threads)
-            if self.on_cluster is None:
+            if self.on_cluster is None and not run.manifest.exists():
                 await asyncio.to_thread(_knock)
             board = Board(self.num_workers)
             live = LiveStatus(run.root, self.console, board=board, prices=self.prices)
@@ -87,6 +89,8 @@ class Batch:
                 tell=lambda why: board.pause(why) if why else board.resume(),
                 limit_s=self.pause_limit_s,
             )
+            if run.manifest.exists():
+                await self._wait_for_what_was_there(pause)
             shop = open_workshop(request.config, request.images, pause=pause, board=board, say=say)
             async with shop as workshop:
                 wanted = make_manifest(request, workshop.model)
@@ -101,12 +105,20 @@ class Batch:
                     await runner.run(executor)
             return manifest
 
+    async def _wait_for_what_was_there(self, pause: Pause) -> None:
+        """A run that has begun once does not fail because it is resumed at a bad moment."""
+        if self.on_cluster is None:
+            await wait_for_engine(pause)
+        endpoint = resolve_endpoint(self.request.config)
+        if not endpoint.is_bundled:
+            await wait_for_server(pause, endpoint.base_url)
+
     @asynccontextmanager
     async def _executor(
         self, run: RunDir, manifest: Manifest, workshop: Workshop
     ) -> AsyncGenerator[Executor]:
         if self.on_cluster is None:
-            async with _swept(manifest.run_id, workshop.say):
+            async with _swept(manifest.run_id, workshop):
                 yield LocalExecutor(directory=run, workshop=workshop, num_workers=self.num_workers)
             return
         order = CrewOrder(
@@ -140,17 +152,24 @@ async def _shown(live: LiveStatus) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _swept(run_id: str, say: Say) -> AsyncGenerator[None]:
+async def _swept(run_id: str, workshop: Workshop) -> AsyncGenerator[None]:
     """No container of the run before it, and none after it."""
-    num_left = await asyncio.to_thread(remove_leftovers, run_id)
+    num_left = await _sweep(run_id, workshop.pause)
     if num_left:
         text = f"removed {counted(num_left, 'container')} that a killed runner left"
-        say(Notice(level="info", text=text))
+        workshop.say(Notice(level="info", text=text))
     try:
         yield
     finally:
         with contextlib.suppress(SandboxError):  # no engine: the next start sweeps
             await asyncio.to_thread(remove_leftovers, run_id)
+
+
+async def _sweep(run_id: str, pause: Pause) -> int:
+    while True:
+        await wait_for_engine(pause)
+        with contextlib.suppress(SandboxUnavailableError):
+            return await asyncio.to_thread(remove_leftovers, run_id)
 
 
 def _speaker(live: LiveStatus, log: IO[str]) -> Say:

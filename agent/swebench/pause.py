@@ -90,7 +90,7 @@ class Pause:
                 if await is_back():
                     break
             waited = span(time.monotonic() - started_s)
-            self._say(Notice(level="info", text=f"going on after {waited}, in which {what}"))
+            self._say(Notice(level="info", text=f"going on after {waited}"))
         finally:
             del self._waits[what]
             if not self._waits:
