@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,16 @@ def bar(
         at_least=at_least,
         detail=", ".join(f"{side} {seconds:.3f} s" for side, seconds in medians.items()),
     )
+
+
+def report(bars: Sequence[Bar], json_path: Path | None) -> int:
+    """Print the verdicts, and write every round where asked for; 1 where a bar is missed."""
+    for found in bars:
+        print(found.verdict())
+    if json_path is not None:
+        facts = [asdict(found) | {"ratio": found.ratio, "holds": found.holds} for found in bars]
+        json_path.write_text(json.dumps(facts, indent=2) + "\n")
+    return 0 if all(found.holds for found in bars) else 1
 
 
 def say(line: str) -> None:

@@ -10,12 +10,10 @@ A B C A B C; a ratio is the median over the rounds. Exits with 1 where a promise
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from bars import Bar, say
+from bars import Bar, report, say
 
 from rnj_agent.runtime.machine import calm_worker_threads
 
@@ -59,13 +57,7 @@ def measure(args: argparse.Namespace) -> list[Bar]:
 
 def main() -> int:
     args = parse_args()
-    bars = measure(args)
-    for found in bars:
-        print(found.verdict())
-    if args.json is not None:
-        facts = [asdict(found) | {"ratio": found.ratio, "holds": found.holds} for found in bars]
-        args.json.write_text(json.dumps(facts, indent=2) + "\n")
-    return 0 if all(found.holds for found in bars) else 1
+    return report(measure(args), args.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bars import Bar, say
+from bars import Bar, report, say
 
 from rnj_agent.runtime.machine import calm_worker_threads
 
@@ -53,9 +53,7 @@ def measure(args: argparse.Namespace) -> Bar:
 
 
 def main() -> int:
-    found = measure(parse_args())
-    print(found.verdict())
-    return 0 if found.holds else 1
+    return report([measure(parse_args())], None)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from itertools import count
 
-from bars import Bar, say
+from bars import Bar, report, say
 
 DECODE_AT_LEAST = {128: 1.6, 4096: 2.0}
 NUM_TOKENS = 64
@@ -99,10 +99,7 @@ def _bars(name: str, speeds: dict[str, list[float]], at_least: float | None) -> 
 
 
 def main() -> int:
-    bars = measure(parse_args())
-    for found in bars:
-        print(found.verdict())
-    return 0 if all(found.holds for found in bars) else 1
+    return report(measure(parse_args()), None)
 
 
 if __name__ == "__main__":

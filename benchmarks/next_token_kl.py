@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bars import Bar, say
+from bars import Bar, report, say
 
 from rnj_agent.runtime.machine import calm_worker_threads
 
@@ -73,10 +73,7 @@ def measure(args: argparse.Namespace) -> list[Bar]:
 
 
 def main() -> int:
-    bars = measure(parse_args())
-    for found in bars:
-        print(found.verdict())
-    return 0 if all(found.holds for found in bars) else 1
+    return report(measure(parse_args()), None)
 
 
 if __name__ == "__main__":

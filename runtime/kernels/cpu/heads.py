@@ -13,6 +13,7 @@ import ctypes
 import torch
 from torch import Tensor
 
+from rnj_agent.runtime.kernels.cpu.cache_slots import slots_argument
 from rnj_agent.runtime.kernels.cpu.library import Kernels
 from rnj_agent.runtime.layers.head_writer import CacheRows, HeadLayout, RotatedHeads
 from rnj_agent.runtime.layers.rotary_embedding import Rotation
@@ -79,15 +80,9 @@ class HeadKernel:
         if layout.q_norm and layout.k_norm:
             call.q_norm, call.q_eps = layout.q_norm.weight.data_ptr(), layout.q_norm.eps
             call.k_norm, call.k_eps = layout.k_norm.weight.data_ptr(), layout.k_norm.eps
-        slots = cache.slots
-        if isinstance(slots, slice):
-            assert 0 <= slots.start <= slots.stop <= num_slots
-            assert slots.stop - slots.start == num_rows
-            call.first_slot = slots.start
-        else:
-            assert slots.dtype == torch.int64
-            assert len(slots) == num_rows
-            call.slots = slots.data_ptr()
+        call.first_slot, call.slots = slots_argument(
+            cache.slots, num_rows=num_rows, num_slots=num_slots
+        )
         self._write_heads(ctypes.addressof(call), torch.get_num_threads())
         queries, new_keys, new_values = qkv.view(num_rows, -1, head_dim).split(
             (num_heads, num_kv_heads, num_kv_heads), dim=1

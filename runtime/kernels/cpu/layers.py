@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.config import Activation
 from rnj_agent.runtime.kernels.cpu.attention import RowsAttention
+from rnj_agent.runtime.kernels.cpu.cache_slots import slots_argument
 from rnj_agent.runtime.kernels.cpu.library import Kernels
 from rnj_agent.runtime.kernels.cpu.products import PackedWeight
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
@@ -172,14 +173,7 @@ def _place(
             assert angles.shape[0] == num_rows
         call.attention[index] = attention.address
         call.cos[index], call.sin[index] = cos.data_ptr(), sin.data_ptr()
-    if isinstance(slots, slice):
-        assert 0 <= slots.start <= slots.stop <= num_slots
-        assert slots.stop - slots.start == num_rows
-        call.first_slot = slots.start
-    else:
-        assert slots.dtype == torch.int64
-        assert slots.shape == (num_rows,)
-        call.slots = slots.data_ptr()
+    call.first_slot, call.slots = slots_argument(slots, num_rows=num_rows, num_slots=num_slots)
 
 
 def _record(parts: LayerParts) -> _Layer:
