@@ -1,7 +1,8 @@
 """Where built kernels lie: ``RNJ_HOME/kernels``, named by sources, compiler and instruction set.
 
 Two processes that need the same library build it once: the second waits. A folder that cannot be
-written is done without: the library is built for this process alone.
+written is done without: the library is built for this process alone. Images may bring libraries
+that were built ahead (``prebuild``): then no compiler is asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rnj_agent.runtime.kernels.cpu.compiler import (
 from rnj_agent.runtime.kernels.cpu.isa import Isa
 
 SOURCES: Final = Path(__file__).parent
+PREBUILT: Final = SOURCES / "prebuilt"
 
 
 def open_library(isa: Isa) -> ctypes.CDLL:
@@ -33,6 +35,8 @@ def open_library(isa: Isa) -> ctypes.CDLL:
     Raises:
         CompilerError: there is no compiler, or it fails.
     """
+    if (prebuilt := PREBUILT / prebuilt_name(isa)).exists():
+        return ctypes.CDLL(str(prebuilt))
     folder = rnj_home() / "kernels"
     sources = _sources_hash(isa)
     compiler = find_compiler()
@@ -45,6 +49,11 @@ def open_library(isa: Isa) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError:  # read-only, full, or on a disk that nothing may be run from
         return _built_privately(compiler, isa)
+
+
+def prebuilt_name(isa: Isa) -> str:
+    """Of these very sources: others are not taken for them."""
+    return f"{_sources_hash(isa)}-{isa}.so"
 
 
 def _build_shared(compiler: Compiler, path: Path, isa: Isa) -> None:

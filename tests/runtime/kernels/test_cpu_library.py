@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rnj_agent.runtime.errors import EngineError
+from rnj_agent.runtime.kernels.cpu import library_cache
 from rnj_agent.runtime.kernels.cpu.compiler import CompilerError, find_compiler
 from rnj_agent.runtime.kernels.cpu.isa import Isa, best_isa, chosen_isa, cpu_flags
 from rnj_agent.runtime.kernels.cpu.library import (
@@ -23,6 +24,7 @@ from rnj_agent.runtime.kernels.cpu.library import (
     slower_notice,
 )
 from rnj_agent.runtime.kernels.cpu.library_cache import open_library
+from rnj_agent.runtime.kernels.cpu.prebuild import prebuild
 from tests.runtime.kernels.cpu_isas import ISAS, kernels_or_skip
 
 needs_compiler = pytest.mark.skipif(
@@ -169,3 +171,20 @@ def test_a_failing_compiler_is_told_with_its_error(
     monkeypatch.setenv("CC", str(broken))
     with pytest.raises(CompilerError, match=r"brokencc 1\.0 .*no such header"):
         open_library("plain")
+
+
+@needs_compiler
+def test_libraries_that_were_built_ahead_need_no_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prebuild(tmp_path)
+    assert sorted(path.name.rpartition("-")[2] for path in tmp_path.iterdir()) == [
+        "avx2.so",
+        "avx512.so",
+        "plain.so",
+    ]
+    monkeypatch.setattr(library_cache, "PREBUILT", tmp_path)
+    monkeypatch.setenv("CC", "/no/such/compiler")
+    monkeypatch.setenv("RNJ_HOME", str(tmp_path / "none"))
+    assert open_library("plain").rnj_mark_parts
+    assert not (tmp_path / "none").exists()
