@@ -22,7 +22,6 @@ from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import kv_bytes_per_token
 from rnj_agent.runtime.loading import LoadOptions, engine_options
 from rnj_agent.runtime.memory_budget import (
-    EMBEDDING,
     GIB,
     DeviceMemory,
     available_device_bytes,
@@ -32,6 +31,7 @@ from rnj_agent.runtime.memory_budget import (
 from rnj_agent.runtime.models.causal_lm import BLOCK_SIZE, CausalLM
 from rnj_agent.runtime.models.loading import Quant, default_dtype, load_model
 from rnj_agent.runtime.outputs import TokenOutput
+from rnj_agent.runtime.quant.packing import EMBEDDING
 from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.sequence import EngineRequest
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
