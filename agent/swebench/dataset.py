@@ -38,7 +38,7 @@ _NumberedRow: TypeAlias = tuple[str, object]
 class DataSet:
     instances: tuple[Instance, ...]
     source: str
-    """As it was asked for, its split included."""
+    """As it was asked for, its split included; a file with its whole path."""
     sha256: str
     """Of the file's bytes; of all its files' in order where there are several."""
 
@@ -60,7 +60,7 @@ def load_instances(source: str, *, split: str = "", progress: Progress) -> DataS
     if path.suffix in _SUFFIXES:
         if split:
             raise UsageError(f"{source} is a file, which has no splits: leave --split out.")
-        return _read_files([path], source)
+        return _read_files([path], str(path.resolve()))
     name = NAMED.get(source, source)
     if name.count("/") != 1:
         raise UsageError(

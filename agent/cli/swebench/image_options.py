@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
-_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 
 
 def image_options(command: _Command) -> _Command:
