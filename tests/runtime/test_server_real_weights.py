@@ -25,7 +25,7 @@ def test_smollm2_knows_the_capital_of_france() -> None:
         replies = [
             client.chat.completions.create(
                 model=MODEL,
-                messages=[{"role": "user", "content": "What is the capital of France?"}],
+                messages=[{"role": "user", "content": "Name the capital city of France."}],
                 temperature=0,
                 max_tokens=24,
             )
