@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import torch
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.library import Kernels
@@ -37,27 +36,31 @@ from rnj_agent.runtime.quant.block_quants import (
     quantize_q4_1,
     quantize_q8_0,
 )
-from rnj_agent.runtime.quant.dequantize import PLAIN
 from rnj_agent.runtime.quant.fp8 import Fp8Weight
 from rnj_agent.runtime.quant.packed_linear import PackedBuffers, PackedEmbedding, PackedLinear
 from rnj_agent.runtime.quant.weight_memory import WeightMemory
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from gguf.constants import GGMLQuantizationType
 
 Packing: TypeAlias = Literal["stored", "int8", "int4", "fp8"]
 PROJECTION = "_proj.weight"
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
 
-LOSSLESS: Mapping[GGMLQuantizationType, PackedFormat] = MappingProxyType(
+LOSSLESS: Final[Mapping[str, PackedFormat]] = MappingProxyType(
     {
-        GGMLQuantizationType.Q4_K: PackedFormat.Q4_K,
-        GGMLQuantizationType.Q6_K: PackedFormat.Q6_K,
-        GGMLQuantizationType.Q8_0: PackedFormat.Q8,
-        GGMLQuantizationType.Q4_1: PackedFormat.Q4_1,
-        GGMLQuantizationType.Q4_0: PackedFormat.Q4_1,
-        GGMLQuantizationType.Q5_0: PackedFormat.Q8,
+        "Q4_K": PackedFormat.Q4_K,
+        "Q6_K": PackedFormat.Q6_K,
+        "Q8_0": PackedFormat.Q8,
+        "Q4_1": PackedFormat.Q4_1,
+        "Q4_0": PackedFormat.Q4_1,
+        "Q5_0": PackedFormat.Q8,
     }
 )
+"""By GGUF's names: machines that only read safetensors need no ``gguf``."""
+PLAIN: Final = frozenset({"F32", "F16", "BF16"})
 
 
 def packed_format(checkpoint: Checkpoint, name: str, packing: Packing) -> PackedFormat | None:
@@ -67,9 +70,9 @@ def packed_format(checkpoint: Checkpoint, name: str, packing: Packing) -> Packed
         return None
     stored = checkpoint.block_types.get(name)
     if packing == "stored":
-        if stored is None or stored in PLAIN:
+        if stored is None or stored.name in PLAIN:
             return None
-        return LOSSLESS.get(stored, PackedFormat.Q8)
+        return LOSSLESS.get(stored.name, PackedFormat.Q8)
     if packing == "fp8" or (name == EMBEDDING and HEAD in checkpoint.shapes):
         return None
     return PackedFormat.Q4_1 if packing == "int4" and name.endswith(PROJECTION) else PackedFormat.Q8
@@ -138,7 +141,7 @@ class Packer:
     def _blocks(self, name: str, chosen: PackedFormat) -> Tensor:
         """Blocks that ``repack`` takes, uint8."""
         stored = self._checkpoint.block_types.get(name)
-        if self._packing == "stored" and stored is not None and stored in LOSSLESS:
+        if self._packing == "stored" and stored is not None and stored.name in LOSSLESS:
             return _same_weights(self._checkpoint.load_blocks(name), stored)
         weight = torch.empty(self._checkpoint.shapes[name], dtype=self._dtype)
         self._checkpoint.load_into(name, weight)
@@ -147,7 +150,9 @@ class Packer:
 
 def _same_weights(raw: Tensor, stored: GGMLQuantizationType) -> Tensor:
     """Blocks of a packed format."""
+    from gguf.constants import GGML_QUANT_SIZES
+
     blocks = raw.view(-1, GGML_QUANT_SIZES[stored][1])
-    if stored is GGMLQuantizationType.Q4_0:
+    if stored.name == "Q4_0":
         return q4_1_of_q4_0(blocks)
-    return q8_0_of_q5_0(blocks) if stored is GGMLQuantizationType.Q5_0 else blocks
+    return q8_0_of_q5_0(blocks) if stored.name == "Q5_0" else blocks

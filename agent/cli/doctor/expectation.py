@@ -36,7 +36,7 @@ class ModelCost:
 STORED: Final = ModelCost(
     name=DEFAULT_BUNDLED_MODEL,
     weights_bytes=1_132_100_000,
-    decode_bytes=1_132_100_000,
+    decode_bytes=997_200_000,
     kv_bytes_per_token=28_672,
     max_window=32_768,
     shares=(0.6, 0.95),
