@@ -104,6 +104,7 @@ class Driver:
         if self._args.dry_run:
             argv.append("--dry-run")
             environment["TRITON_INTERPRET"] = "1"
+            environment["RNJ_ISA"] = "none"  # nothing is to be compiled for this processor
         begun = time.monotonic()
         timed_out = False
         child = subprocess.Popen(

@@ -52,7 +52,8 @@ def pytest_argv(place: Workplace, files: Sequence[Path]) -> list[str]:
 
 def tests(recorder: StepRecorder, place: Workplace) -> None:
     """All of them in one call; on a CPU they are only collected, which shows what they import."""
-    files = [*sorted(KERNELS.glob("test_*.py")), *marked_files()]
+    of_gpus = (path for path in KERNELS.glob("test_*.py") if not path.name.startswith("test_cpu_"))
+    files = [*sorted(of_gpus), *marked_files()]
     log = place.folder / "tests.txt"
     exit_code = _run(pytest_argv(place, files), log, limit_s=place.limit_s - 2 * LAST_WORDS_S)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
