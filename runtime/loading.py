@@ -115,7 +115,7 @@ def load(
     dtype = default_dtype(options.device)
     quant = options.quant or default_quant(checkpoint, dtype, options.device)
     check_quant(quant, dtype, options.device)
-    weights = weights_size(checkpoint, dtype, quant)
+    weights = weights_size(checkpoint, dtype, quant, options.device)
     budget = _budget(checkpoint, weights, options, dtype)
     tokenizer = load_tokenizer(checkpoint.path, metadata=checkpoint.metadata)
     chat_template = load_chat_template(checkpoint.path, metadata=checkpoint.metadata)

@@ -160,13 +160,15 @@ class WeightsSize(NamedTuple):
     """Read by a forward pass: all but an embedding that is not the head, of which it reads rows."""
 
 
-def weights_size(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> WeightsSize:
+def weights_size(
+    checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant, device: str = "cpu"
+) -> WeightsSize:
     """Of the loaded weights.
 
     A tied head is the embedding itself, but for int8 without compiled kernels, where it is a copy.
     """
     in_fp8 = held_in_fp8(checkpoint) if quant == "fp8" else frozenset[str]()
-    packing = quant if quant != "none" and kernels() else None
+    packing = quant if quant != "none" and device.startswith("cpu") and kernels() else None
 
     def size_bytes(name: str, shape: tuple[int, ...]) -> int:
         num_weights = math.prod(shape)

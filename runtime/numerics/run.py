@@ -148,7 +148,7 @@ class _Formats:
         checkpoint = self._open()
         try:
             self.model_name = checkpoint.path.name
-            needed = weights_size(checkpoint, dtype, quant).total_bytes
+            needed = weights_size(checkpoint, dtype, quant, device).total_bytes
             available = available_device_bytes(device)
             if needed > available:
                 raise EngineError(

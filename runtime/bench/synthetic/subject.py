@@ -131,7 +131,7 @@ def check_weights_fit(checkpoint: Checkpoint, options: SubjectOptions) -> None:
         EngineError: the memory does not hold the weights, or a CPU would take hours for so many.
     """
     dtype = default_dtype(options.device)
-    num_bytes = weights_size(checkpoint, dtype, options.quant).total_bytes
+    num_bytes = weights_size(checkpoint, dtype, options.quant, options.device).total_bytes
     is_gpu = options.device.startswith("cuda")
     room_bytes = available_device_bytes(options.device)
     most = room_bytes if is_gpu else min(room_bytes // 2, MAX_CPU_WEIGHTS_BYTES)
