@@ -21,7 +21,7 @@ _DOCKERFILE: Final = f"""FROM {DEFAULT_IMAGE}
 COPY testbed /testbed
 RUN cd /testbed && git init -q . && git add -A \\
  && git -c user.name=b -c user.email=b@localhost commit -qm first \\
- && chmod -R a+rwX /testbed && touch /root/.bashrc && git config --system --add safe.directory '*'
+ && chmod -R a+rwX /testbed && touch ~root/.bashrc && git config --system --add safe.directory '*'
 """
 
 

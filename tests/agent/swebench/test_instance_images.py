@@ -35,7 +35,7 @@ COPY conda.sh /opt/miniconda3/etc/profile.d/conda.sh
 COPY activate /opt/miniconda3/bin/activate
 RUN cd /testbed && git checkout -q -f HEAD -- . \
  && python3 -m venv --without-pip /opt/miniconda3/envs/testbed \
- && echo '. /opt/miniconda3/bin/activate && conda activate testbed' > /root/.bashrc
+ && echo '. /opt/miniconda3/bin/activate && conda activate testbed' > ~root/.bashrc
 RUN {{ override.install | join(" && ") }}
 """
 
