@@ -22,8 +22,9 @@ from rnj_agent.runtime.errors import EngineError
 from rnj_agent.runtime.kernels.cpu.library import kernels
 from rnj_agent.runtime.machine import available_memory_bytes
 from rnj_agent.runtime.models.loading import Quant, held_in_fp8
-from rnj_agent.runtime.quant.packing import EMBEDDING, HEAD, held_bytes
+from rnj_agent.runtime.quant.packing import held_bytes
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
+from rnj_agent.runtime.weights.names import EMBEDDING, HEAD
 
 DEFAULT_CONTEXT = 32_768
 """Tokens, where the model's window is larger and nobody asked for more."""

@@ -31,6 +31,7 @@ from rnj_agent.runtime.models.cpu_layers import cpu_layers
 from rnj_agent.runtime.models.gemma3 import Gemma3DecoderLayer
 from rnj_agent.runtime.models.llama import LlamaDecoderLayer
 from rnj_agent.runtime.models.weight_reader import WeightReader
+from rnj_agent.runtime.weights.names import EMBEDDING, HEAD
 
 BLOCK_SIZE = 64
 """Tokens: few enough that prompts share most of what they have in common."""
@@ -65,9 +66,7 @@ class CausalLM:
         self.config = config
         self.dtype = weights.dtype
         self.device = torch.device(weights.device)
-        self.embed_tokens = weights.embedding(
-            "model.embed_tokens.weight", config.vocab_size, config.hidden_size
-        )
+        self.embed_tokens = weights.embedding(EMBEDDING, config.vocab_size, config.hidden_size)
         # Gemma rounds the scale to the weights' dtype, and was trained so
         scale = config.hidden_size**0.5 if config.architecture == "gemma3" else 1.0
         self.embedding_scale = torch.tensor(scale, dtype=self.dtype, device=self.device)
@@ -176,7 +175,7 @@ class CausalLM:
 
     def _head(self, weights: WeightReader) -> Linear:
         """A head of its own if the checkpoint has one, else the embedding."""
-        if weights.has("lm_head.weight"):
+        if weights.has(HEAD):
             return weights.linear(["lm_head"], [self.config.vocab_size], self.config.hidden_size)
         if not self.config.tie_word_embeddings:
             raise CheckpointError(

@@ -19,8 +19,9 @@ from rnj_agent.runtime.quant.fp8 import Fp8Weight
 from rnj_agent.runtime.quant.fp8_cpu import Fp8CpuLinear, Fp8WideningBuffer
 from rnj_agent.runtime.quant.fp8_linear import Fp8Linear
 from rnj_agent.runtime.quant.int8 import Int8Linear, WideningBuffer, quantize_int8
-from rnj_agent.runtime.quant.packing import HEAD, PROJECTION, Packer
+from rnj_agent.runtime.quant.packing import Packer
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
+from rnj_agent.runtime.weights.names import HEAD, PROJECTION
 
 Quant: TypeAlias = Literal["none", "stored", "int8", "int4", "fp8"]
 """How projections are held: in the compute dtype; as a GGUF file stores them, with embedding and

@@ -40,14 +40,12 @@ from rnj_agent.runtime.quant.fp8 import Fp8Weight
 from rnj_agent.runtime.quant.packed_linear import PackedBuffers, PackedEmbedding, PackedLinear
 from rnj_agent.runtime.quant.weight_memory import WeightMemory
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
+from rnj_agent.runtime.weights.names import EMBEDDING, HEAD, PLAIN_TYPES, PROJECTION
 
 if TYPE_CHECKING:
     from gguf.constants import GGMLQuantizationType
 
 Packing: TypeAlias = Literal["stored", "int8", "int4", "fp8"]
-PROJECTION = "_proj.weight"
-EMBEDDING = "model.embed_tokens.weight"
-HEAD = "lm_head.weight"
 
 LOSSLESS: Final[Mapping[str, PackedFormat]] = MappingProxyType(
     {
@@ -60,7 +58,6 @@ LOSSLESS: Final[Mapping[str, PackedFormat]] = MappingProxyType(
     }
 )
 """By GGUF's names: machines that only read safetensors need no ``gguf``."""
-PLAIN: Final = frozenset({"F32", "F16", "BF16"})
 
 
 def packed_format(checkpoint: Checkpoint, name: str, packing: Packing) -> PackedFormat | None:
@@ -70,7 +67,7 @@ def packed_format(checkpoint: Checkpoint, name: str, packing: Packing) -> Packed
         return None
     stored = checkpoint.block_types.get(name)
     if packing == "stored":
-        if stored is None or stored.name in PLAIN:
+        if stored is None or stored.name in PLAIN_TYPES:
             return None
         return LOSSLESS.get(stored.name, PackedFormat.Q8)
     if packing == "fp8" or (name == EMBEDDING and HEAD in checkpoint.shapes):

@@ -14,6 +14,7 @@ from pathlib import Path
 from rnj_agent.runtime.quantize.fp8_dynamic import fp8_dynamic_config
 from rnj_agent.runtime.quantize.shard_plan import ShardPlan
 from rnj_agent.runtime.quantize.source import DTYPES, Source
+from rnj_agent.runtime.weights.names import EMBEDDING
 from rnj_agent.runtime.weights.safetensors import INDEX
 
 COPIED = (
@@ -29,7 +30,6 @@ COPIED = (
     "LICENSE*",
     "NOTICE*",
 )
-EMBEDDING = "model.embed_tokens.weight"
 
 
 def write_companions(source: Source, plans: Sequence[ShardPlan], folder: Path) -> None:

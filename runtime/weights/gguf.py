@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.weights.gguf_config import config_from_gguf
 from rnj_agent.runtime.weights.gguf_file import GGUFFile
+from rnj_agent.runtime.weights.names import PLAIN_TYPES
 
 if TYPE_CHECKING:
     from gguf.constants import GGMLQuantizationType
@@ -91,9 +92,7 @@ class GGUFCheckpoint:
 
     @property
     def is_quantized(self) -> bool:
-        return any(
-            tensor.type.name not in {"F32", "F16", "BF16"} for tensor in self._file.tensors.values()
-        )
+        return any(tensor.type.name not in PLAIN_TYPES for tensor in self._file.tensors.values())
 
     @cached_property
     def _copy_to(self) -> DeviceCopy:

@@ -29,13 +29,13 @@ from rnj_agent.runtime.bench.synthetic.shapes import hf_config
 from rnj_agent.runtime.config import ModelConfig
 from rnj_agent.runtime.errors import CheckpointError
 from rnj_agent.runtime.weights.hf_config import config_from_hf
+from rnj_agent.runtime.weights.names import EMBEDDING
 
 if TYPE_CHECKING:
     from gguf.constants import GGMLQuantizationType
 
     from rnj_agent.runtime.quant.fp8 import Fp8Weight
 
-EMBEDDING: Final = "model.embed_tokens.weight"
 EMBEDDED_RMS: Final = 1.28
 """Of what enters the first layer, with a memory."""
 NORM_STD: Final = 0.1

@@ -20,8 +20,9 @@ from rnj_agent.runtime.bench.contestant import MIN_DURATION_S
 from rnj_agent.runtime.bench.synthetic.checkpoint import SyntheticCheckpoint
 from rnj_agent.runtime.bench.synthetic.clock import synchronize
 from rnj_agent.runtime.errors import RequestError
+from rnj_agent.runtime.weights.names import HEAD
 
-_UNSTORED: Final = ("lm_head.weight",)
+_UNSTORED: Final = (HEAD,)
 """Tied to the embedding."""
 NUM_RUNS: Final = 2
 """Of each reply, the fastest of which counts, after one that does not."""

@@ -31,10 +31,10 @@ from rnj_agent.runtime.memory_budget import (
 from rnj_agent.runtime.models.causal_lm import BLOCK_SIZE, CausalLM
 from rnj_agent.runtime.models.loading import Quant, default_dtype, load_model
 from rnj_agent.runtime.outputs import TokenOutput
-from rnj_agent.runtime.quant.packing import EMBEDDING
 from rnj_agent.runtime.sampling import SamplingParams
 from rnj_agent.runtime.sequence import EngineRequest
 from rnj_agent.runtime.weights.checkpoint import Checkpoint
+from rnj_agent.runtime.weights.names import EMBEDDING
 
 MAX_CPU_WEIGHTS_BYTES: Final = 4 * 10**9
 """What a CPU is given to measure at most: 16 GB would take hours."""
