@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.events import Event
+
+_KIND: Final = re.compile(rb'"kind":"(\w+)"\}$')
+_KIND_BYTES: Final = 64
+"""A line ends with its event's kind, which lies within so many bytes."""
 
 
 def event_to_json(event: Event) -> str:
@@ -44,6 +49,12 @@ def event_from_json(line: str | bytes) -> Event:
         problem = exc.errors(include_url=False)[0]
         place = ".".join(map(str, problem["loc"])) or "line"
         raise SessionError(f"not an event: {place}: {problem['msg']}") from exc
+
+
+def kind_of(line: bytes) -> str:
+    """The ``kind`` of a line's event, without reading the rest; empty where there is none."""
+    found = _KIND.search(line, max(0, len(line) - _KIND_BYTES))
+    return found[1].decode() if found else ""
 
 
 @functools.cache

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from rnj_agent.agent.errors import SessionError
-from rnj_agent.agent.event_json import event_from_json
+from rnj_agent.agent.event_json import event_from_json, kind_of
 from rnj_agent.agent.events import Redone, Rewound, RunFinished, RunStarted
-from rnj_agent.agent.session import sessions_dir
+from rnj_agent.agent.session import EVENTS, sessions_dir
 
 _TAIL_BYTES = 1024 * 1024
 """Where the last run ended before that (a huge patch, much output), the whole file is read."""
-_KIND = re.compile(rb'"kind":"(\w+)"\}$')
 _RUN_KINDS = frozenset({"run_started", "run_finished"})
 _PATCH_KINDS = frozenset({"run_finished", "rewound", "redone"})
 
@@ -64,11 +62,11 @@ def find_session(name: str, parent: Path | None = None) -> SessionSummary:
 
 def summarise(directory: Path) -> SessionSummary:
     """Read the beginning and the end only: the first run's task, and how the last one ended."""
-    head, tail = _ends(directory / "events.jsonl")
-    started = _event(next((line for line in head if _kind(line) == "run_started"), b""))
-    last_run = next((line for line in reversed(tail) if _kind(line) in _RUN_KINDS), b"")
+    head, tail = _ends(directory / EVENTS)
+    started = _event(next((line for line in head if kind_of(line) == "run_started"), b""))
+    last_run = next((line for line in reversed(tail) if kind_of(line) in _RUN_KINDS), b"")
     finished = _event(last_run)
-    stands = next((line for line in reversed(tail) if _kind(line) in _PATCH_KINDS), b"")
+    stands = next((line for line in reversed(tail) if kind_of(line) in _PATCH_KINDS), b"")
     match _event(stands):
         case RunFinished() | Rewound() | Redone() as event:
             patch = event.patch
@@ -90,7 +88,7 @@ def _ends(path: Path) -> tuple[list[bytes], list[bytes]]:
             head = _head(file)
             size = file.seek(0, 2)
             tail = _tail(file, max(0, size - _TAIL_BYTES))
-            if size > _TAIL_BYTES and not any(_kind(line) in _RUN_KINDS for line in tail):
+            if size > _TAIL_BYTES and not any(kind_of(line) in _RUN_KINDS for line in tail):
                 tail = _tail(file, 0)
     except OSError:
         return [], []
@@ -101,7 +99,7 @@ def _head(file: IO[bytes]) -> list[bytes]:
     head: list[bytes] = []
     while line := file.readline():
         head.append(line.rstrip(b"\n"))
-        if _kind(head[-1]) == "run_started":
+        if kind_of(head[-1]) == "run_started":
             break
     return head
 
@@ -111,12 +109,6 @@ def _tail(file: IO[bytes], start: int) -> list[bytes]:
     file.seek(start)
     *lines, _torn = file.read().split(b"\n")
     return lines[1:] if start else lines
-
-
-def _kind(line: bytes) -> str:
-    """Without reading the rest: events end with their kind."""
-    found = _KIND.search(line)
-    return found[1].decode() if found else ""
 
 
 def _event(line: bytes) -> object:

@@ -196,9 +196,10 @@ def import_command(paths: tuple[Path, ...]) -> None:
 
 def _found(session: str) -> SessionSummary:
     """The session of this name; a folder with a recording comes first."""
+    from rnj_agent.agent.session import EVENTS
     from rnj_agent.agent.session_list import find_session, summarise
 
-    is_recording = Path(session, "events.jsonl").is_file()
+    is_recording = Path(session, EVENTS).is_file()
     return summarise(Path(session)) if is_recording else find_session(session)
 
 

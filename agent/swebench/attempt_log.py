@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnj_agent.agent.events import Event
-from rnj_agent.agent.session import SessionWriter
-
-_EVENTS = "events.jsonl"
+from rnj_agent.agent.session import EVENTS, SessionWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def sync_log(directory: Path) -> None:
         OSError: the disk refuses.
     """
     try:
-        descriptor = os.open(directory / _EVENTS, os.O_RDONLY)
+        descriptor = os.open(directory / EVENTS, os.O_RDONLY)
     except FileNotFoundError:
         return
     try:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rnj_agent.runtime.kernels.cpu.products import PackedWeight
+from rnj_agent.runtime.kernels.cpu.products import FP8_HEAD_BYTES, TILE_ROWS, PackedWeight
 
 MAX_PRODUCT_ROWS: Final = 64
 """Rows above which unpacking the weight for a dense product is faster, or nearly so: below, a row
@@ -121,7 +121,7 @@ def _fp8_scale(weight: PackedWeight) -> Tensor:
     """Of each output row: it stands at the head of its tile."""
     return torch.cat(
         [
-            segment.tiles.view(-(-segment.num_rows // 16), -1)[:, :64]
+            segment.tiles.view(-(-segment.num_rows // TILE_ROWS), -1)[:, :FP8_HEAD_BYTES]
             .contiguous()
             .view(torch.float32)
             .flatten()[: segment.num_rows]

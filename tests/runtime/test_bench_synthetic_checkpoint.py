@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnj_agent.runtime.bench.synthetic.checkpoint import EMBEDDING, SyntheticCheckpoint
+from rnj_agent.runtime.bench.synthetic.checkpoint import SyntheticCheckpoint
 from rnj_agent.runtime.bench.synthetic.rival import transformers_rival
 from rnj_agent.runtime.bench.synthetic.shapes import hf_config
 from rnj_agent.runtime.bench.synthetic.text import SyntheticText
 from rnj_agent.runtime.errors import RequestError
 from rnj_agent.runtime.models import load_model
 from rnj_agent.runtime.prompt_lookup import PromptLookup
+from rnj_agent.runtime.weights.names import EMBEDDING
 from tests.runtime.paged_forward import PagedModel
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rnj_agent.agent.errors import UsageError
 from rnj_agent.agent.swebench.evaluation.case import Case, Judge
 from rnj_agent.agent.swebench.results import Evaluation
 from rnj_agent.agent.swebench.run_dir import RunDir, write_record
+from rnj_agent.agent.swebench.run_lock import evaluation_locked
 
 JudgeName: TypeAlias = Literal["local", "official"]
 
@@ -51,7 +49,7 @@ async def evaluate(
         RnjError, SandboxError: the judge cannot judge at all.
         OSError: a record cannot be written.
     """
-    with _only_one(run_dir):
+    with evaluation_locked(run_dir.root):
         before = {case.instance.instance_id: _earlier(case, run_dir) for case in cases}
         found: dict[str, Evaluation] = {}
 
@@ -96,16 +94,3 @@ def _earlier(case: Case, run_dir: RunDir) -> Evaluation | None:
 def _is_settled(case: Case, before: dict[str, Evaluation | None], name: JudgeName) -> bool:
     record = before[case.instance.instance_id]
     return record is not None and record.judge == name and record.status != "infra_failure"
-
-
-@contextmanager
-def _only_one(run_dir: RunDir) -> Generator[None]:
-    """Hold the directory's evaluation; the system lets go of it, whatever becomes of us."""
-    folder = run_dir.root / "evaluation"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise UsageError(f"another evaluation is at work in {run_dir.root}") from exc
-        yield

@@ -21,12 +21,13 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from rnj_agent.agent.session import EVENTS
 from rnj_agent.agent.swebench.figures import compact, money, rounded, share, span
 from rnj_agent.agent.swebench.report import chart
 from rnj_agent.agent.swebench.report.groups import most_common
 from rnj_agent.agent.swebench.report.report import Report
 from rnj_agent.agent.swebench.report.row import IN_WORDS, VERDICTS, Row
-from rnj_agent.agent.swebench.report.trajectory import EVENTS, Trajectory, read_trajectory
+from rnj_agent.agent.swebench.report.trajectory import Trajectory, read_trajectory
 from rnj_agent.agent.swebench.results import Evaluation
 from rnj_agent.agent.swebench.run_dir import RunDir
 from rnj_agent.agent.wording import counted

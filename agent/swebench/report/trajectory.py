@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent.errors import SessionError
-from rnj_agent.agent.event_json import event_from_json
+from rnj_agent.agent.event_json import event_from_json, kind_of
 from rnj_agent.agent.events import (
     ContextCompacted,
     Event,
@@ -25,26 +25,23 @@ from rnj_agent.agent.events import (
     ToolCallStarted,
 )
 from rnj_agent.agent.messages import AssistantMessage, UserMessage
+from rnj_agent.agent.session import EVENTS
 from rnj_agent.agent.wording import describe_call, printable
 
-EVENTS: Final = "events.jsonl"
 _WINDOW_BYTES: Final = 1024 * 1024
 """At either end of a log."""
 _KINDS: Final = frozenset(
     {
-        b"step_started",
-        b"message_finished",
-        b"tool_call_started",
-        b"tool_call_finished",
-        b"context_compacted",
-        b"notice",
-        b"run_finished",
+        "step_started",
+        "message_finished",
+        "tool_call_started",
+        "tool_call_finished",
+        "context_compacted",
+        "notice",
+        "run_finished",
     }
 )
 _ERROR: Final = re.compile(r"(Error|Exception|Warning)\b|: error|not found|No such file")
-_KIND: Final = b'"kind":"'
-_KIND_BYTES: Final = 64
-"""Events end with their kind; it lies within so many bytes of the end."""
 
 EntryKind: TypeAlias = Literal["task", "said", "thought", "ran", "told", "note", "end", "gap"]
 
@@ -121,12 +118,7 @@ def _ends(path: Path) -> tuple[list[bytes], list[bytes], int]:
 
 def _lines(lines: Iterable[bytes]) -> list[bytes]:
     """Those whose events are shown: most are pieces of what another one has as a whole."""
-    return [line for line in lines if _kind(line) in _KINDS]
-
-
-def _kind(line: bytes) -> bytes:
-    """Without reading the line: events end with their kind."""
-    return line[line.rfind(_KIND, -_KIND_BYTES) + len(_KIND) : -2]
+    return [line for line in lines if kind_of(line) in _KINDS]
 
 
 def _begin(lines: Sequence[bytes], max_chars: int, most_chars: int) -> tuple[list[bytes], int]:
@@ -143,7 +135,7 @@ def _end(lines: Sequence[bytes], max_chars: int, most_chars: int) -> tuple[list[
     """The last lines that fit, from a step's start on, and how many they are."""
     found, number = _begin(lines[::-1], max_chars, most_chars)
     if number < len(lines):
-        while found and _kind(found[-1]) != b"step_started":
+        while found and kind_of(found[-1]) != "step_started":
             found.pop()
     return found[::-1], len(found)
 

@@ -163,6 +163,9 @@ class PackedWeight:
         kernels: compiled.
         segments: at most 4, of one K; FP8 all or none.
         bias: float32 [N].
+
+    Attributes:
+        address: of the record that C reads.
     """
 
     def __init__(
@@ -190,7 +193,7 @@ class PackedWeight:
             is_fp8=self.is_fp8,
             bias=None if bias is None else bias.data_ptr(),
         )
-        self._address = ctypes.addressof(self._packed)
+        self.address = ctypes.addressof(self._packed)
         pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
         self._product = kernels.function(
             "rnj_packed_product", pointer, pointer, number, number, pointer, pointer, number
@@ -201,11 +204,6 @@ class PackedWeight:
         self._unpack_rows = kernels.function(
             "rnj_unpack_rows", pointer, number, pointer, long, pointer, number, number
         )
-
-    @property
-    def address(self) -> int:
-        """Of the record that C reads."""
-        return self._address
 
     @property
     def size_bytes(self) -> int:
@@ -230,7 +228,7 @@ class PackedWeight:
         assert workspace.nbytes >= self.workspace_bytes(num_rows)
         y = x.new_empty((num_rows, self.out_features))
         self._product(
-            self._address,
+            self.address,
             x.data_ptr(),
             _is_bf16(x),
             num_rows,

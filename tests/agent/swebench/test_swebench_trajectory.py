@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rnj_agent.agent.event_json import event_to_json
 from rnj_agent.agent.events import Event, Notice, RunFinished, ToolOutputDelta
-from rnj_agent.agent.swebench.report.trajectory import EVENTS, read_trajectory
+from rnj_agent.agent.session import EVENTS
+from rnj_agent.agent.swebench.report.trajectory import read_trajectory
 from rnj_agent.agent.swebench.results import AttemptResult
 from tests.agent.swebench.synthetic_run import PATCH_TEXT, trajectory
 
