@@ -16,9 +16,10 @@ from rnj_agent.agent.agents_file import AGENTS_MD, AgentsFile, read_agents_file
 from rnj_agent.agent.approval import Approve, allow_all
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
+from rnj_agent.agent.harness import harness_for
 from rnj_agent.agent.limits import Limits
-from rnj_agent.agent.model_families import default_protocol
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
+from rnj_agent.agent.profiles import profile_for
 from rnj_agent.agent.workspace import NoWorkspace, Workspace
 from rnj_agent.sandbox.base import Sandbox, SandboxLimits
 
@@ -43,7 +44,7 @@ def bundled_model_name(config: Config) -> str:
 def protocol_from(config: Config, model: Model) -> events.Protocol:
     """``auto`` goes by the model's family."""
     if config.model.protocol == "auto":
-        return default_protocol(model.info.name)
+        return profile_for(model.info.name, name=config.harness.profile).protocol
     return config.model.protocol
 
 
@@ -197,6 +198,7 @@ def make_loop(
         workspace=workspace,
         protocol=protocol_from(config, model),
         limits=limits_from(config),
+        harness=harness_for(config, model.info.name),
         approve=approve,
         recorder=recorder,
     )

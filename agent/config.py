@@ -87,6 +87,44 @@ class PromptSettings(_Section):
     """Tell the model what stands in the repository's AGENTS.md."""
 
 
+class HarnessSettings(_Section):
+    """What helps a model to succeed; each can be switched off, to see what it gives.
+
+    None: what the model's profile says (``agent.profiles``).
+    """
+
+    profile: str = ""
+    """Of a model family, by name. Empty: chosen by the model's name."""
+    first_look: bool | None = None
+    """Show the files that the issue points at in the first message."""
+    repo_map: bool | None = None
+    """Show the repository's most relevant definitions in the first message."""
+    guided_calls: bool | None = None
+    """Have the server decode only calls that parse, where it can."""
+    repair_calls: bool | None = None
+    """Read calls that are nearly right."""
+    tolerant_edits: bool | None = None
+    """Take an edit whose text matches but for white space, where only one place does."""
+    syntax_check: bool | None = None
+    """Tell the model at once of syntax errors that its change brought."""
+    tests_after_change: bool | None = None
+    """Run quick tests after each change, and end the run when those that failed pass."""
+    find_tests: bool | None = None
+    """Where no test command is given, run the tests that the issue names or that lie near it."""
+    review: bool | None = None
+    """Answer a submission that is not good yet with the evidence."""
+    nudges: bool | None = None
+    """Tell a model that repeats itself."""
+    fresh_starts: Annotated[int, Field(ge=0)] | None = None
+    """How often a run that is stuck begins anew, with a summary of what failed."""
+    steps_per_start: PositiveInt | None = None
+    """Steps after which a run whose tests still fail begins anew. None: only one that is stuck."""
+    retry_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Of fresh starts."""
+    aging: bool | None = None
+    """Shorten old results into what they showed, before the window is full."""
+
+
 class UiSettings(_Section):
     notify: bool = True
     """Ring, and send the desktop a note, where the app needs you and the focus is elsewhere."""
@@ -106,6 +144,7 @@ class Config(_Section):
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     fix: FixSettings = Field(default_factory=FixSettings)
     prompt: PromptSettings = Field(default_factory=PromptSettings)
+    harness: HarnessSettings = Field(default_factory=HarnessSettings)
     ui: UiSettings = Field(default_factory=UiSettings)
     keys: Mapping[str, str] = Field(default_factory=dict[str, str])
     """Names of the app's keys -> other keys; which names there are, the app knows."""

@@ -24,6 +24,7 @@ from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_stream import EventStream, Recorder
 from rnj_agent.agent.events import Event, MessageFinished, RunFinished, RunStarted
 from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import History
 from rnj_agent.agent.limits import Limits, Spent, exceeded
 from rnj_agent.agent.messages import AssistantMessage, Message, SystemMessage, UserMessage
@@ -53,6 +54,7 @@ class AgentLoop:
     workspace: Workspace = field(default_factory=NoWorkspace)
     protocol: events.Protocol = "tools"
     limits: Limits = field(default_factory=Limits)
+    harness: Harness = field(default_factory=Harness)
     approve: Approve = allow_all
     recorder: Recorder | None = None
     """Where the session is kept; closed after RunFinished. None: nowhere."""

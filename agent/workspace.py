@@ -65,6 +65,19 @@ class Workspace(Protocol):
         """
         ...
 
+    async def start_over(self, emit: Emit) -> str:
+        """Put the files back as they were before the model's first change.
+
+        What stood there is kept aside: ``collect`` gives it back where nothing better follows.
+
+        Returns:
+            What was tried and what came of it, in few lines for the model; empty: nothing was.
+
+        Raises:
+            SandboxError: the sandbox is gone, or full.
+        """
+        ...
+
     async def collect(self) -> str:
         """The unified diff against what the user saw; empty where nothing changed.
 
@@ -89,6 +102,9 @@ class NoWorkspace:
 
     async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         return Evidence()
+
+    async def start_over(self, emit: Emit) -> str:
+        return ""
 
     async def collect(self) -> str:
         return ""

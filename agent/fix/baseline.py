@@ -139,6 +139,12 @@ git checkout-index -f -z --stdin < "$STATE/changed"
 git ls-files -z --others --exclude-standard > "$STATE/made"
 """
 
+_PUT_BACK = """
+cd "$WORK"
+git checkout-index -f -a
+git ls-files -z --others --exclude-standard | xargs -0 -r rm -f --
+"""
+
 _EXCLUDE = """
 cat "$STATE/exclude" >> "$GIT_DIR/info/exclude"
 [ ! -d "$WORK/.git/info" ] || cat "$STATE/exclude" >> "$WORK/.git/info/exclude"
@@ -230,6 +236,14 @@ class Baseline:
         if made:
             await self.leave_out(made)
         return changed
+
+    async def put_back(self) -> None:
+        """Undo all that the model has done to the files that count.
+
+        Raises:
+            SandboxFileError: the files cannot be read or written.
+        """
+        await self._run(_PUT_BACK, {})
 
     async def leave_out(self, paths: Sequence[str]) -> None:
         """Never make these, or what is in them, part of a patch.

@@ -146,6 +146,10 @@ class FixWorkspace:
         text = feedback.original_tests_fail(named, evidence(self.after))
         return Review(accepted=False, verified=False, feedback=text)
 
+    async def start_over(self, emit: Emit) -> str:
+        await self._baseline.put_back()
+        return ""
+
     async def collect(self) -> str:
         patch = await self._baseline.read_patch()
         parse_patch(patch)

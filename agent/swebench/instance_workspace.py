@@ -99,6 +99,10 @@ class InstanceWorkspace:
         self._reviewed = None
         return Evidence()
 
+    async def start_over(self, emit: Emit) -> str:
+        await self._baseline.put_back()
+        return ""
+
     async def collect(self) -> str:
         if self._reviewed is not None:
             return self._reviewed

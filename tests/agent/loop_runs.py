@@ -56,6 +56,9 @@ class ScriptedWorkspace:
     async def after_call(self, result: ToolResult, emit: Emit) -> Evidence:
         return self.evidence.pop(0) if self.evidence else Evidence()
 
+    async def start_over(self, emit: Emit) -> str:
+        return ""
+
     async def collect(self) -> str:
         self.num_collected += 1
         if self.error is not None:

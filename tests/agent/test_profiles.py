@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rnj_agent.agent.model_families import default_protocol
+from rnj_agent.agent.profiles import profile_for
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from rnj_agent.agent.model_families import default_protocol
     ],
 )
 def test_families_by_name(model: str, protocol: str) -> None:
-    assert default_protocol(model) == protocol
+    assert profile_for(model).protocol == protocol
