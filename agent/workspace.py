@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from rnj_agent.agent.events import Event
 from rnj_agent.tools.base import ToolResult
 
 Emit: TypeAlias = Callable[[Event], None]
 """Records and shows one event. Quick; never raises."""
+
+
+def state_of(patch: str) -> str:
+    """A short name for what the files hold: the same for the same patch."""
+    return hashlib.sha256(patch.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+UNCHANGED: Final = state_of("")
+"""The state of files that nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,12 @@ class Evidence:
     """Appended to the call's result; empty where there is nothing to say."""
     settles: bool = False
     """Whether the work looks done, so that a review may end the run."""
+    state: str = ""
+    """What the files hold now, as ``state_of`` names it; empty: not known."""
+    failure: str = ""
+    """How the tests fail now, as the model is told; empty: they pass, or were not run."""
+    num_failed: int | None = None
+    """Tests that fail now; None: the runner's output does not tell, or they were not run."""
 
 
 class Workspace(Protocol):

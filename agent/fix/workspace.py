@@ -19,7 +19,7 @@ from rnj_agent.agent.fix.verification import (
     evidence,
     finds_no_tests,
 )
-from rnj_agent.agent.workspace import Emit, Evidence, Review
+from rnj_agent.agent.workspace import Emit, Evidence, Review, state_of
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
 from rnj_agent.tools.base import ToolResult
@@ -110,16 +110,21 @@ class FixWorkspace:
             patch = await self._baseline.read_patch()
         except SandboxFileError as error:
             return Evidence(text=feedback.unusable(error.message))
+        state = state_of(patch)
         if patch == self._known_patch:
-            return Evidence(text=feedback.NO_FILE_CHANGED if result.is_silent else "")
+            text = feedback.NO_FILE_CHANGED if result.is_silent else ""
+            return Evidence(text=text, state=state)
         self._known_patch = patch
         if self.tests is None or self.before is None or self.before.duration_s > QUICK_TESTS_S:
-            return Evidence()
+            return Evidence(state=state)
         now = await self.tests.run(self.sandbox, "during", emit)
         if now.passed:
             text = feedback.tests_pass(self.tests.command)
-            return Evidence(text=text, settles=not self.before.passed and bool(patch))
-        return Evidence(text=feedback.tests_fail_now(self.tests.command, evidence(now)))
+            settles = not self.before.passed and bool(patch)
+            return Evidence(text=text, settles=settles, state=state)
+        failure = evidence(now)
+        text = feedback.tests_fail_now(self.tests.command, failure)
+        return Evidence(text=text, state=state, failure=failure)
 
     async def _verify(self, tests: TestCommand, files: tuple[FilePatch, ...], emit: Emit) -> Review:
         self.tests_modified = modified_tests(files, tests.command)
