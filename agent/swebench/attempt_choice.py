@@ -1,16 +1,15 @@
 """Which of several attempts speaks for an instance.
 
 Those whose patch does not apply, or breaks tests that passed, are dropped; then the majority over
-normalised patches, then the shortest. The idea of voting over normalised patches is Agentless's
-(https://arxiv.org/abs/2407.01489, section 3.3).
+normalised patches, then the shortest.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rnj_agent.agent.patch_votes import normalised, vote
 from rnj_agent.agent.swebench.results import AttemptResult
 from rnj_agent.agent.wording import counted
 
@@ -69,29 +68,7 @@ def _drop_breaking(usable: list[AttemptResult], facts: list[str]) -> list[Attemp
 def _majority(
     sound: list[AttemptResult], read_patch: ReadPatch, facts: list[str]
 ) -> list[AttemptResult]:
-    forms = {attempt.attempt: normalised(read_patch(attempt.attempt)) for attempt in sound}
-    votes = Counter(forms.values())
-    most = max(votes.values())
+    result = vote({each.attempt: normalised(read_patch(each.attempt)) for each in sound})
     if len(sound) > 1:
-        facts.append(f"{most} of {len(sound)} agree" if most > 1 else "no two agree")
-    return [attempt for attempt in sound if votes[forms[attempt.attempt]] == most]
-
-
-def normalised(patch: str) -> str:
-    """What a patch does, without where exactly and with what spacing: each file's name, then its
-    removed and added lines, without blank ones and without spaces at their ends.
-    """
-    files: dict[str, list[str]] = {}
-    lines: list[str] = []
-    in_hunk = False
-    for line in patch.splitlines():
-        if line.startswith("diff --git "):
-            lines = files.setdefault(line, [])
-            in_hunk = False
-        elif line.startswith("@@"):
-            in_hunk = True
-        elif in_hunk and line[:1] in {"+", "-"} and line[1:].strip():
-            lines.append(line.rstrip())
-        elif not in_hunk and line.startswith(("new file", "deleted", "rename", "GIT binary")):
-            lines.append(line)
-    return "\n".join("\n".join([name, *files[name]]) for name in sorted(files))
+        facts.append(str(result))
+    return [attempt for attempt in sound if attempt.attempt in result.winners]

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.swebench.images.source import ImageSource
 from rnj_agent.agent.swebench.instance import Instance
-
-VARIED_TEMPERATURE: Final = 0.8
-"""Of all attempts but the first, where the configuration asks for greedy decoding: a second greedy
-attempt would only repeat the first."""
 
 
 class _Settings(BaseModel):
@@ -68,17 +62,3 @@ class AttemptSpec(_Settings):
     def session_id(self) -> str:
         """Names its containers."""
         return f"{self.run_id}/{self.instance.instance_id}/{self.attempt}"
-
-
-def seed_of(config: Config, instance_id: str, attempt: int) -> int | None:
-    """The same for the same run, instance and attempt; None where decoding is greedy unseeded."""
-    if attempt == 1:
-        return config.model.seed
-    base = config.model.seed or 0
-    digest = hashlib.sha256(f"{base}\n{instance_id}\n{attempt}".encode()).digest()
-    return int.from_bytes(digest[:4]) >> 1
-
-
-def temperature_of(config: Config, attempt: int) -> float:
-    configured = config.model.temperature
-    return VARIED_TEMPERATURE if attempt > 1 and configured == 0 else configured

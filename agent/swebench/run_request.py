@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent.config import Config
-from rnj_agent.agent.swebench.attempt_spec import (
-    AttemptSpec,
-    ImageSettings,
-    seed_of,
-    temperature_of,
-)
+from rnj_agent.agent.swebench.attempt_spec import AttemptSpec, ImageSettings
 from rnj_agent.agent.swebench.instance import Instance
+from rnj_agent.agent.variation import seed_of, temperature_of
 
 Retry: TypeAlias = Literal["errors", "limits", "empty"]
 DEFAULT_STEPS: Final = 250

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from rnj_agent.agent.swebench.attempt_choice import choose, normalised
+from rnj_agent.agent.swebench.attempt_choice import choose
 from rnj_agent.agent.swebench.results import AttemptResult, ExitStatus
 
 GOOD = """diff --git a/a.py b/a.py
@@ -85,12 +85,3 @@ def test_where_all_break_something_the_least() -> None:
     number, why = chosen([GOOD, OTHER], a1={"tests_broken": 3}, a2={"tests_broken": 1})
     assert number == 2
     assert "all break tests that passed, at least 1" in why
-
-
-def test_normalised() -> None:
-    assert normalised(GOOD) == normalised(GOOD_ELSEWHERE) != normalised(OTHER)
-    two = GOOD + GOOD.replace("a.py", "b.py")
-    assert normalised(two) == normalised(GOOD.replace("a.py", "b.py") + GOOD)
-    assert normalised(GOOD) != normalised(GOOD.replace("a.py", "b.py"))
-    added = "diff --git a/n b/n\nnew file mode 100644\n"
-    assert normalised(added) != normalised("diff --git a/n b/n\ndeleted file mode 100644\n")
