@@ -167,6 +167,8 @@ class Baseline:
         self._sandbox = sandbox
         self._state = sandbox.state_dir
         self._delivered = "main"
+        self.left_out: tuple[str, ...] = ()
+        """What ``leave_out`` was told."""
 
     async def create(self, *, date: str = "", listed: str = "") -> None:
         """Record the copy as it is, and give the model a fresh repository.
@@ -251,6 +253,7 @@ class Baseline:
         Raises:
             SandboxFileError: no space.
         """
+        self.left_out += tuple(paths)
         lines = "".join(f"/{_literal_pattern(path)}\n" for path in paths)
         await self._sandbox.write_file(
             f"{self._state}/exclude", lines.encode("utf-8", "surrogateescape")

@@ -89,6 +89,17 @@ class FixWorkspace:
             last = self.before.output.rsplit("\n", 1)[-1]
             emit(Notice(level="warning", text=f"the test command finds no tests: {last}"))
 
+    async def take_before(self, other: FixWorkspace) -> None:
+        """Know what ``test_before`` found in another copy of the same files, without a run.
+
+        Raises:
+            SandboxError: the sandbox is gone, or full.
+        """
+        self.tests, self.before = other.tests, other.before
+        made = other._baseline.left_out  # tests will make them here, too
+        if made:
+            await self._baseline.leave_out(made)
+
     async def review(self, emit: Emit) -> Review:
         try:
             patch = await self._baseline.read_patch()
