@@ -80,6 +80,8 @@ class SandboxSettings(_Section):
 class FixSettings(_Section):
     test_cmd: str = ""
     """Run in the sandbox before and after; its success is what *verified* means."""
+    attempts: Annotated[int, Field(ge=1, le=16)] = 1
+    """At one issue, run together; the best of them is taken."""
 
 
 class PromptSettings(_Section):

@@ -96,6 +96,15 @@ def sandbox_options(function: _F) -> _F:
     return function
 
 
+attempts_option = _setting(
+    "--attempts",
+    key="fix.attempts",
+    type=click.IntRange(1, 16),
+    metavar="N",
+    help="Attempts at the issue, run together, each in its own sandbox; the best one counts.  "
+    "[default: 1]",
+)
+
 repo_option = click.option(
     "-C",
     "--repo",
