@@ -6,8 +6,9 @@ Finished. Questions are not events: approval is an injected callback.
 
 History from events: ``MessageFinished`` carries each system, user and assistant message,
 ``ToolCallFinished.content`` is the tool message that answers its call, ``CommandFinished.content``
-is a user message, ``ContextCompacted`` replaces the content of older tool messages, ``Rewound``
-cuts the end off, and ``Redone`` puts it back.
+is a user message, ``ContextCompacted`` shortens older messages,
+``StartedOver`` takes the run back to its first user message, with a note behind that one's text,
+``Rewound`` cuts the end off, and ``Redone`` puts it back.
 
 An interactive session is several runs in one file, one for each turn, with one growing history:
 only the first has a system message. Between runs lie ``CommandStarted`` to ``CommandFinished``,
@@ -21,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rnj_agent.agent.messages import Message, ToolCall
+from rnj_agent.agent.messages import Message, ToolCall, UserMessage
 
 Protocol: TypeAlias = Literal["tools", "text"]
 
@@ -150,13 +151,35 @@ class UsageUpdated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextCompacted:
-    """Older tool messages were shortened, so the prompt prefix changed from the first one on."""
+    """Older messages were shortened, so the prompt prefix changed from the first one on."""
 
     replaced: tuple[tuple[str, str], ...]
-    """(tool_call_id, new content) pairs."""
+    """(tool_call_id, new content) pairs: results."""
     num_tokens_before: int
     num_tokens_after: int
+    num_tokens_again: int = 0
+    """What it costs: tokens behind the first change, which the server has to prefill again."""
+    rewritten: tuple[tuple[int, Message], ...] = ()
+    """(place in the history, new message) pairs: what the model said."""
     kind: Literal["context_compacted"] = "context_compacted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedOver:
+    """The run was stuck and begins anew, between two steps: the files are as before the model's
+    first change. Steps, tokens and time count on.
+    """
+
+    number: int
+    """Of the start: 2 where it is the first that is not the run's own."""
+    reason: str
+    """One line: why, in words."""
+    note: str
+    """What the model is told of it."""
+    message: UserMessage
+    """The run's first user message with the note behind it: the same text in front, so that a
+    server's cache of the prompt still serves."""
+    kind: Literal["started_over"] = "started_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +327,7 @@ Event: TypeAlias = (
     | ToolCallFinished
     | UsageUpdated
     | ContextCompacted
+    | StartedOver
     | VerificationStarted
     | VerificationFinished
     | Notice

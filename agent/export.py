@@ -18,6 +18,7 @@ from rnj_agent.agent.events import (
     MessageFinished,
     RunFinished,
     RunStarted,
+    StartedOver,
     StepFinished,
     StepStarted,
     ToolCallFinished,
@@ -28,7 +29,7 @@ from rnj_agent.agent.messages import AssistantMessage, UserMessage
 from rnj_agent.agent.rewinding import standing
 from rnj_agent.agent.session import read_events
 from rnj_agent.agent.session_list import SessionSummary
-from rnj_agent.agent.wording import describe_call, describe_end, printable
+from rnj_agent.agent.wording import describe_call, describe_end, describe_new_start, printable
 
 ExportForm: TypeAlias = Literal["markdown", "jsonl", "patch", "mini-swe-agent"]
 FORMS: Final[tuple[ExportForm, ...]] = ("markdown", "jsonl", "patch", "mini-swe-agent")
@@ -85,13 +86,21 @@ def _render(event: Event, is_between: bool) -> list[str]:
             parts = [_fenced(event.content, "text")]
         case FilesChanged(patch=patch) if patch:
             parts = [_fenced(patch, "diff")]
-        case Delivered():
-            parts = [f"*{event.detail}*"]
-        case RunFinished():
-            parts = [f"*{describe_end(event)}*"]
+        case Delivered() | StartedOver() | RunFinished():
+            parts = _remarks(event)
         case _:
             pass
     return [part for part in parts if part]
+
+
+def _remarks(event: Delivered | StartedOver | RunFinished) -> list[str]:
+    match event:
+        case Delivered():
+            return [f"*{event.detail}*"]
+        case StartedOver():
+            return [f"*{describe_new_start(event)}*", _quoted(event.note)]
+        case RunFinished():
+            return [f"*{describe_end(event)}*"]
 
 
 def _title(task: str) -> str:

@@ -26,6 +26,7 @@ from rnj_agent.agent.events import (
     Rewound,
     RunFinished,
     RunStarted,
+    StartedOver,
     StepFinished,
     StepStarted,
     TextDelta,
@@ -37,7 +38,15 @@ from rnj_agent.agent.events import (
     VerificationStarted,
 )
 from rnj_agent.agent.status_line import StatusLine
-from rnj_agent.agent.wording import counted, describe_call, describe_end, describe_usage, printable
+from rnj_agent.agent.wording import (
+    counted,
+    describe_call,
+    describe_compaction,
+    describe_end,
+    describe_new_start,
+    describe_usage,
+    printable,
+)
 
 _MAX_LINES: Final = 12
 """Lines of one command's output that are shown; the session keeps the rest."""
@@ -117,6 +126,7 @@ class TextRenderer:
             case (
                 UsageUpdated()
                 | ContextCompacted()
+                | StartedOver()
                 | VerificationFinished()
                 | Notice()
                 | RunFinished()
@@ -187,18 +197,21 @@ class TextRenderer:
 
     def _outcome(
         self,
-        event: UsageUpdated | ContextCompacted | VerificationFinished | Notice | RunFinished,
+        event: UsageUpdated
+        | ContextCompacted
+        | StartedOver
+        | VerificationFinished
+        | Notice
+        | RunFinished,
     ) -> None:
         self._status.stop()
         match event:
             case UsageUpdated():
                 self._line(describe_usage(event), "dim")
             case ContextCompacted():
-                self._line(
-                    f"context: {len(event.replaced)} old outputs shortened, "
-                    f"{event.num_tokens_before:,} to {event.num_tokens_after:,} tokens",
-                    "yellow",
-                )
+                self._line(f"context: {describe_compaction(event)}", "yellow")
+            case StartedOver():
+                self._line(describe_new_start(event), "bold yellow")
             case VerificationFinished():
                 verdict = "passed" if event.passed else f"failed (exit {event.exit_code})"
                 if not event.passed:

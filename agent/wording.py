@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final, cast
 
-from rnj_agent.agent.events import RunFinished, UsageUpdated
+from rnj_agent.agent.events import ContextCompacted, RunFinished, StartedOver, UsageUpdated
 from rnj_agent.agent.messages import ToolCall
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -48,6 +48,20 @@ def describe_usage(event: UsageUpdated) -> str:
         f"{event.prefill_s:.1f} s) · {event.num_completion_tokens:,} written "
         f"({event.tokens_per_s:.1f}/s)"
     )
+
+
+def describe_compaction(event: ContextCompacted) -> str:
+    """What was shortened, and what it costs."""
+    what = counted(len(event.replaced), "old output")
+    if event.rewritten:
+        what += f" and {counted(len(event.rewritten), 'older message')} of the model's"
+    size = f"{event.num_tokens_before:,} to {event.num_tokens_after:,} tokens"
+    again = f", {event.num_tokens_again:,} of them to read again" if event.num_tokens_again else ""
+    return f"{what} shortened, {size}{again}"
+
+
+def describe_new_start(event: StartedOver) -> str:
+    return f"begins anew ({event.number}): {event.reason}"
 
 
 def describe_end(event: RunFinished) -> str:

@@ -1,7 +1,8 @@
 """A session as a trajectory of mini-SWE-agent's: their inspector and their users' tools read it.
 
 Covered: what stands of a session (nothing that was undone), each message as the model was first
-told it, commands, raw outputs, exit codes, token counts, the end and the patch.
+told it, commands, raw outputs, exit codes, token counts, the end and the patch. Where a run began
+anew, what came before stays, and the task follows once more with what was told then.
 Not covered: cost, which nobody counts here, and the test runs of ``fix``. Timestamps are
 reckoned from the start and what each part took.
 """
@@ -19,6 +20,7 @@ from rnj_agent.agent.events import (
     ReasoningDelta,
     RunFinished,
     RunStarted,
+    StartedOver,
     StepFinished,
     TextDelta,
     ToolCallFinished,
@@ -83,7 +85,7 @@ class _Fold:
         match event:
             case RunStarted():
                 self._start(event)
-            case MessageFinished():
+            case MessageFinished() | StartedOver():
                 self._said(event)
             case UsageUpdated():
                 self._usage = event
@@ -111,12 +113,13 @@ class _Fold:
         self.finished = None
         self.now_s = _unix_s(event.started_at)
 
-    def _said(self, event: MessageFinished) -> None:
-        message = event.message
-        if isinstance(message, AssistantMessage):
-            self._reply(message, event.finish_reason)
-        else:
-            self._add(message.role, message.content, Extra(timestamp=self.now_s))
+    def _said(self, event: MessageFinished | StartedOver) -> None:
+        match event:
+            case MessageFinished(message=AssistantMessage() as message):
+                self._reply(message, event.finish_reason)
+            case _:
+                said = event.message
+                self._add(said.role, said.content, Extra(timestamp=self.now_s))
 
     def _reply(self, message: AssistantMessage, finish_reason: str) -> None:
         response = Response(

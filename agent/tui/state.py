@@ -23,6 +23,7 @@ from rnj_agent.agent.events import (
     Rewound,
     RunFinished,
     RunStarted,
+    StartedOver,
     StepFinished,
     StepStarted,
     TextDelta,
@@ -54,6 +55,7 @@ from rnj_agent.agent.tui.parts import joined_parts
 from rnj_agent.agent.tui.progress import Progress, progress_after
 from rnj_agent.agent.tui.steps import Steps
 from rnj_agent.agent.tui.written_call import without_written_call, words_of
+from rnj_agent.agent.wording import describe_new_start
 
 
 class Conversation:
@@ -94,10 +96,8 @@ class Conversation:
                 self._apply_call(event)
             case VerificationStarted() | VerificationFinished():
                 self._apply_verification(event)
-            case Notice():
-                self.append(NoticeBlock(level=event.level, text=event.text))
-            case ContextCompacted():
-                self.append(CompactionBlock(event=event))
+            case Notice() | ContextCompacted() | StartedOver():
+                self._apply_remark(event)
             case StepStarted() | StepFinished():
                 self._apply_step(event)
             case UsageUpdated():
@@ -147,6 +147,16 @@ class Conversation:
         started = (block.event for block in reversed(self.blocks) if isinstance(block, StartBlock))
         last = next(started, None)
         return last is not None and (last.session_id, last.model) == (event.session_id, event.model)
+
+    def _apply_remark(self, event: Notice | ContextCompacted | StartedOver) -> None:
+        match event:
+            case Notice():
+                self.append(NoticeBlock(level=event.level, text=event.text))
+            case ContextCompacted():
+                self.append(CompactionBlock(event=event))
+            case StartedOver():
+                self.append(NoticeBlock(level="warning", text=describe_new_start(event)))
+                self.append(ToldBlock(text=event.note))
 
     def _apply_step(self, event: StepStarted | StepFinished) -> None:
         self._in_step = isinstance(event, StepStarted)

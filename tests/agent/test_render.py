@@ -107,7 +107,7 @@ def test_a_run_reads_from_top_to_bottom() -> None:
         "  line 11",
         "  … 39 more lines",
         "  exit 1 · 2.2 s",
-        "context: 1 old outputs shortened, 9,000 to 4,000 tokens",
+        "context: 1 old output shortened, 9,000 to 4,000 tokens",
         "warning: the guard stepped in",
         "  E assert",
         "test (after): failed (exit 1) · 0.5 s",

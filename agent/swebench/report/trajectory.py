@@ -20,13 +20,19 @@ from rnj_agent.agent.events import (
     MessageFinished,
     Notice,
     RunFinished,
+    StartedOver,
     StepStarted,
     ToolCallFinished,
     ToolCallStarted,
 )
 from rnj_agent.agent.messages import AssistantMessage, UserMessage
 from rnj_agent.agent.session import EVENTS
-from rnj_agent.agent.wording import describe_call, printable
+from rnj_agent.agent.wording import (
+    describe_call,
+    describe_compaction,
+    describe_new_start,
+    printable,
+)
 
 _WINDOW_BYTES: Final = 1024 * 1024
 """At either end of a log."""
@@ -37,6 +43,7 @@ _KINDS: Final = frozenset(
         "tool_call_started",
         "tool_call_finished",
         "context_compacted",
+        "started_over",
         "notice",
         "run_finished",
     }
@@ -179,8 +186,10 @@ def _shown(event: Event, step: int) -> Iterator[Entry]:
         case Notice():
             yield Entry(kind="note", text=_clean(event.text), step=step)
         case ContextCompacted():
-            words = f"{event.num_tokens_before:,} to {event.num_tokens_after:,} tokens"
-            yield Entry(kind="note", text=f"older outputs shortened: {words}", step=step)
+            yield Entry(kind="note", text=describe_compaction(event), step=step)
+        case StartedOver():
+            words = f"{describe_new_start(event)}\n{event.note}"
+            yield Entry(kind="note", text=_clean(words), step=step)
         case RunFinished():
             yield Entry(kind="end", text=_clean(f"{event.reason}: {event.detail}"), step=step)
         case _:
