@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from rnj_agent.sandbox.base import OnOutput, Sandbox
+from rnj_agent.tools.output import MAX_CHARS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class ToolContext:
     """Receives a command's output as it arrives, for the person who watches."""
     timeout_s: float
     """Wall time for one command."""
+    max_output_chars: int = MAX_CHARS
+    """Of one command's output in what the model is told; the window's size decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,8 +82,9 @@ class BashTool:
 
     async def _content(self, result: ExecResult, timeout_s: float, context: ToolContext) -> str:
         output = clean(result.output).rstrip()
-        if is_long(output):
-            output = shorten(output, await self._full_path(result, context))
+        if is_long(output, context.max_output_chars):
+            path = await self._full_path(result, context)
+            output = shorten(output, path, context.max_output_chars)
         lines = [output] if output else []
         if result.timed_out:
             lines.append(f"[killed: not done after {timeout_s:g} s, nothing of it is left running]")

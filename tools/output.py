@@ -1,7 +1,7 @@
 """Shape a command's output for a model with a small window: clean, bounded, and never silently cut.
 
 Numbers: 10,000 characters whole, else the first and last 5,000, as mini-SWE-agent does, which is
-what Rnj-1's published agent score was measured with.
+what Rnj-1's published agent score was measured with. Windows that are too small for that get less.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 MAX_CHARS = 10_000
-_SIDE_CHARS = MAX_CHARS // 2
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links
@@ -31,19 +30,20 @@ def _last_state(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]
 
 
-def is_long(output: str) -> bool:
+def is_long(output: str, max_chars: int = MAX_CHARS) -> bool:
     """Whether the model will not see all of it."""
-    return len(output) > MAX_CHARS
+    return len(output) > max_chars
 
 
-def shorten(output: str, full_path: str) -> str:
+def shorten(output: str, full_path: str, max_chars: int = MAX_CHARS) -> str:
     """Head and tail of a long output, with what is left out and where to read it.
 
     Args:
-        output: cleaned text, longer than ``MAX_CHARS``.
+        output: cleaned text, longer than ``max_chars``.
         full_path: where the whole of it lies, readable by commands; empty if nowhere.
+        max_chars: of head and tail together; at least 2.
     """
-    head, tail = output[:_SIDE_CHARS], output[-_SIDE_CHARS:]
+    head, tail = output[: max_chars // 2], output[-(max_chars // 2) :]
     num_gone = len(output) - len(head) - len(tail)
     where = f"; all of it is in {full_path}" if full_path else ""
     return f"{head}\n[{num_gone:,} characters left out here{where}]\n{tail}"

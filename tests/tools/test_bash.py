@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
+from rnj_agent.tools.base import ToolContext
 from rnj_agent.tools.bash import SENTINEL, BashTool
 from tests.tools.tool_runs import use, use_text
 
@@ -54,6 +57,21 @@ async def test_long_output_is_shortened_and_kept_whole_in_a_file():
     assert result.content.endswith("4999\n[exit code 0]")
     assert "left out here; all of it is in /state/output-1.txt]" in result.content
     assert sandbox.files["/state/output-1.txt"].decode() == text
+
+
+async def test_a_small_window_gets_less_of_an_output():
+    sandbox = sandbox_with(output="x" * 1000 + "y" * 1000)
+    context = ToolContext(
+        sandbox=sandbox, on_output=lambda _: None, timeout_s=60, max_output_chars=800
+    )
+    result = await BashTool().run(json.dumps({"command": "x"}), context)
+    assert result.content == (
+        "x" * 400
+        + "\n[1,200 characters left out here; all of it is in /state/output-1.txt]\n"
+        + "y" * 400
+        + "\n[exit code 0]"
+    )
+    assert sandbox.files["/state/output-1.txt"] == b"x" * 1000 + b"y" * 1000
 
 
 @pytest.mark.parametrize(
