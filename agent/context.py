@@ -75,7 +75,7 @@ class ContextWindow:
         replaced = self._shortened(before)
         if not replaced:
             return before
-        after = await self._count(self._stream.history.with_results(replaced))
+        after = await self._count(self._stream.history.with_changes(replaced, ()))
         self._stream.emit(
             ContextCompacted(replaced=replaced, num_tokens_before=before, num_tokens_after=after)
         )

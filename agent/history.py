@@ -6,6 +6,7 @@ So what a session file replays to is what the model saw, by construction.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rnj_agent.agent.events import (
     CommandFinished,
@@ -15,44 +16,80 @@ from rnj_agent.agent.events import (
     Protocol,
     Redone,
     Rewound,
+    RunFinished,
     RunStarted,
+    StartedOver,
     ToolCallFinished,
+    ToolCallStarted,
 )
 from rnj_agent.agent.feedback import INTERRUPTED
-from rnj_agent.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from rnj_agent.agent.messages import (
+    AssistantMessage,
+    Message,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 
 
 class History:
-    """Appended to; only ``ContextCompacted`` changes what stands, and only results of calls, and
-    only ``Rewound`` takes away, and only from the end.
+    """Appended to; only ``ContextCompacted`` changes what stands, and only results of calls and
+    what the model said, and only ``Rewound`` and ``StartedOver`` take away, and only from the end.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.results: dict[str, int] = {}
-        """Where the result of each call stands, oldest first."""
+        """Where the result of each call, and of each command of the person's, stands; oldest
+        first."""
+        self.calls: dict[str, ToolCall] = {}
+        """What was called, by the call's id."""
+        self.answers: set[int] = set()
+        """Where the model's last words of each run stand."""
         self._protocol: Protocol = "tools"
+        self._run_begin: int | None = None
+        """Where the run's first user message stands, once it does."""
         self._before_cut: tuple[list[Message], dict[str, int]] = ([], {})
 
     def apply(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._protocol = event.protocol
+                self._protocol, self._run_begin = event.protocol, None
             case MessageFinished():
-                self.messages.append(event.message)
+                self._say(event.message)
+            case ToolCallStarted():
+                self.calls[event.call.id] = event.call
             case ToolCallFinished():
-                self.results[event.call_id] = len(self.messages)
-                self.messages.append(self._result(event.call_id, event.content))
+                self._tell(event.call_id, self._result(event.call_id, event.content))
             case CommandFinished():
-                self.messages.append(UserMessage(content=event.content))
+                self._tell(event.command_id, UserMessage(content=event.content))
+            case ContextCompacted() | StartedOver() | Rewound() | Redone():
+                self._change(event)
+            case RunFinished():
+                self.answers.add(len(self.messages) - 1)
+            case _:
+                pass  # shown to people, not to the model
+
+    def _change(self, event: ContextCompacted | StartedOver | Rewound | Redone) -> None:
+        match event:
             case ContextCompacted():
-                self.messages = self.with_results(event.replaced)
+                self.messages = self.with_changes(event.replaced, event.rewritten)
+            case StartedOver():
+                self._cut(self._run_begin or 0)
+                self._say(event.message)
             case Rewound():
                 self._cut(event.num_messages)
             case Redone():
                 self.messages, self.results = self._before_cut
-            case _:
-                pass  # shown to people, not to the model
+
+    def _tell(self, call_id: str, result: Message) -> None:
+        self.results[call_id] = len(self.messages)
+        self.messages.append(result)
+
+    def _say(self, message: Message) -> None:
+        if self._run_begin is None and isinstance(message, UserMessage):
+            self._run_begin = len(self.messages)
+        self.messages.append(message)
 
     def _cut(self, num_messages: int) -> None:
         self._before_cut = self.messages, self.results
@@ -61,11 +98,16 @@ class History:
             call_id: index for call_id, index in self.results.items() if index < num_messages
         }
 
-    def with_results(self, replaced: Iterable[tuple[str, str]]) -> list[Message]:
-        """The messages as they would be with other contents for some calls' results."""
+    def with_changes(
+        self, replaced: Iterable[tuple[str, str]], rewritten: Iterable[tuple[int, Message]]
+    ) -> list[Message]:
+        """The messages as they would be after a ``ContextCompacted`` with these."""
         messages = list(self.messages)
         for call_id, content in replaced:
-            messages[self.results[call_id]] = self._result(call_id, content)
+            index = self.results[call_id]
+            messages[index] = replace(messages[index], content=content)
+        for index, message in rewritten:
+            messages[index] = message
         return messages
 
     def _result(self, call_id: str, content: str) -> Message:

@@ -29,7 +29,7 @@ from rnj_agent.agent.tui.draw.canvas import Canvas, Line
 from rnj_agent.agent.tui.draw.diff import draw_diff, files_of_patch
 from rnj_agent.agent.tui.draw.lazy_lines import LazyLines
 from rnj_agent.agent.tui.written_call import before_tags, with_fences_on_lines
-from rnj_agent.agent.wording import counted, describe_end, printable
+from rnj_agent.agent.wording import counted, describe_compaction, describe_end, printable
 
 if TYPE_CHECKING:
     from rnj_agent.agent.tui.draw.markdown import GrowingMarkdown
@@ -192,10 +192,7 @@ def _line(
             sign = {"info": "·", "warning": "!", "error": "✗"}[block.level]
             return Text(f"{sign} {printable(block.text)}", style=styles[block.level])
         case CompactionBlock(event=event):
-            words = (
-                f"! the window ran tight: {counted(len(event.replaced), 'old output')} shortened, "
-                f"{event.num_tokens_before:,} to {event.num_tokens_after:,} tokens"
-            )
+            words = f"! the window ran tight: {describe_compaction(event)}"
             return Text(words, style=palette.warning)
         case DeliveredBlock(event=delivered):
             return Text(f"✓ {printable(delivered.detail)}", style=palette.success)
