@@ -1,0 +1,1 @@
+"""What source code says about itself, read with tree-sitter: no language server, no compiler."""
