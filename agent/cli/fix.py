@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.config import Config
     from rnj_agent.agent.fix.deliver import Delivery
     from rnj_agent.agent.fix.report import FixReport
-    from rnj_agent.agent.fix.run import FixRequest
+    from rnj_agent.agent.fix.request import FixRequest
 
 _EPILOG = """\b
 Examples:
@@ -118,7 +118,7 @@ def _make_request(wanted: _Options, config: Config) -> FixRequest:
     from rnj_agent.agent.fix.host_git import find_repository
     from rnj_agent.agent.fix.issue import read_issue
     from rnj_agent.agent.fix.repository import take_snapshot
-    from rnj_agent.agent.fix.run import FixRequest
+    from rnj_agent.agent.fix.request import FixRequest
     from rnj_agent.agent.fix.verification import TestCommand
 
     issue = read_issue(wanted.issue, find_repository(wanted.repo), sys.stdin.buffer.read)

@@ -24,6 +24,7 @@ class Tally:
     """Passes events on to a renderer and keeps what the report needs of them."""
 
     inner: Renderer
+    finished: RunFinished | None = None
     model_s: float = 0.0
     commands_s: float = 0.0
     before: VerificationFinished | None = None
@@ -39,6 +40,8 @@ class Tally:
                 self.commands_s += event.duration_s
             case VerificationFinished(phase="after"):
                 self.after = event
+            case RunFinished():
+                self.finished = event
             case _:
                 pass
         self.inner(event)
@@ -54,21 +57,37 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """What there was to choose from, and why this one."""
+
+    chosen: int
+    """The number of the attempt that is reported; attempts count from 1."""
+    why: str
+    """One line."""
+    lines: tuple[str, ...]
+    """What each came to, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FixReport:
     issue_title: str
     model: str
     files: tuple[FilePatch, ...]
     finished: RunFinished
     before: VerificationFinished | None
-    """The tests before any change; None where no command is given."""
+    """The tests before any change; None where there are none."""
     after: VerificationFinished | None
     """The last test run; None also where nothing was submitted."""
+    tests_found: str
+    """The test command, where none was given and this one was found; else empty."""
     tests_modified: tuple[str, ...]
     model_s: float
     commands_s: float
     session_dir: Path
     patch_file: Path | None
     """Where the patch is kept; None where there is none."""
+    attempts: Attempts | None = None
+    """How it was chosen among several; None: it is the only one."""
 
 
 def render_report(report: FixReport) -> str:
@@ -77,7 +96,8 @@ def render_report(report: FixReport) -> str:
     tokens = finished.num_prompt_tokens + finished.num_completion_tokens
     rows = [
         ("issue", printable(report.issue_title)),
-        ("result", f"{_verdict(report)} ({finished.reason}: {printable(finished.detail)})"),
+        ("result", f"{verdict(report)} ({finished.reason}: {printable(finished.detail)})"),
+        *_attempt_rows(report.attempts),
         *_test_rows(report),
         *_patch_rows(report.files),
         (
@@ -93,7 +113,8 @@ def render_report(report: FixReport) -> str:
     return "\n".join(f"{name:>8}  {text}" for name, text in rows)
 
 
-def _verdict(report: FixReport) -> str:
+def verdict(report: FixReport) -> str:
+    """What a run's patch is worth, in words."""
     if not report.finished.patch:
         return "no patch"
     verified = report.finished.verified
@@ -102,11 +123,21 @@ def _verdict(report: FixReport) -> str:
     return "a patch that passes the tests" if verified else "a patch that does NOT pass the tests"
 
 
+def _attempt_rows(attempts: Attempts | None) -> list[tuple[str, str]]:
+    if attempts is None:
+        return []
+    rows = [("chosen", f"attempt {attempts.chosen} of {len(attempts.lines)}: {attempts.why}")]
+    return [*rows, *(("", printable(line)) for line in attempts.lines)]
+
+
 def _test_rows(report: FixReport) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if report.before is not None:
         after = "not run" if report.after is None else _outcome(report.after)
         rows.append(("tests", f"{_outcome(report.before)} before, {after} after"))
+    if report.tests_found:
+        found = printable(report.tests_found)
+        rows.append(("", f"found, not given (--test-cmd gives others): {found}"))
     if report.tests_modified:
         named = ", ".join(map(printable, report.tests_modified))
         rows.append(("", f"the patch changes existing tests: {named} (run as they were, too)"))

@@ -21,7 +21,8 @@ from rnj_agent.agent.fix.deliver import Delivery, commit_message, deliver
 from rnj_agent.agent.fix.issue import Issue
 from rnj_agent.agent.fix.report import FixReport, render_report
 from rnj_agent.agent.fix.repository import take_snapshot
-from rnj_agent.agent.fix.run import FixRequest, FixRun
+from rnj_agent.agent.fix.request import FixRequest
+from rnj_agent.agent.fix.run import FixRun
 from rnj_agent.agent.fix.verification import TestCommand
 from rnj_agent.agent.model import ModelRequest
 from rnj_agent.agent.scripted_model import ScriptedModel
