@@ -53,7 +53,7 @@ class Judge:
             self._num_judged += 1
             place = f"{self._sandbox.workdir}/judged-{self._num_judged}"
             await self._sandbox.execute(f"mkdir -p {place}")
-            await self._sandbox.put_archive(_archive({**kept, **task.tests}), place)
+            await self._sandbox.put_archive(tar_of({**kept, **task.tests}), place)
             result = await self._sandbox.execute(task.test_command, cwd=place, timeout_s=_TIMEOUT_S)
             await self._sandbox.execute(f"rm -rf {place}", cwd=self._sandbox.workdir)
         return result.exit_code == 0
@@ -68,7 +68,7 @@ async def open_judge(image: str) -> AsyncGenerator[Judge]:
         yield Judge(sandbox)
 
 
-def _archive(files: Mapping[str, str]) -> io.BytesIO:
+def tar_of(files: Mapping[str, str]) -> io.BytesIO:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for path, text in files.items():

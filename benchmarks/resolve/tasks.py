@@ -34,7 +34,9 @@ class Task:
     def sources(self) -> Mapping[str, str]:
         """What a person would show of it: no tests."""
         return {
-            path: text for path, text in self.files.items() if not path.startswith(("tests/", "."))
+            path: text
+            for path, text in self.files.items()
+            if path not in self.tests and not path.startswith(("tests/", "."))
         }
 
 
