@@ -71,12 +71,13 @@ def tell_of(agents: AgentsFile | None, say: Say) -> None:
         say(events.Notice(level=level, text=str(agents)))
 
 
-def limits_from(config: Config) -> Limits:
+def limits_from(config: Config, model: Model) -> Limits:
+    profile = profile_for(model.info.name, name=config.harness.profile)
     return Limits(
         max_steps=config.limits.steps,
         max_wall_s=config.limits.time_s,
         max_tokens=config.limits.tokens,
-        max_reply_tokens=config.model.max_tokens,
+        max_reply_tokens=config.model.max_tokens or profile.max_reply_tokens,
         max_format_errors=config.limits.format_errors,
         command_timeout_s=config.limits.command_timeout_s,
     )
@@ -111,7 +112,9 @@ async def open_model(
 async def _open_elsewhere(endpoint: ResolvedEndpoint, config: Config, say: Say) -> OpenAIModel:
     from rnj_agent.agent.model_connection import connect
 
-    connected = await connect(endpoint, config.model, api_key=api_key_for(endpoint))
+    connected = await connect(
+        endpoint, config.model, api_key=api_key_for(endpoint), profile=config.harness.profile
+    )
     _warn(connected.warnings, say)
     return connected.model
 
@@ -134,6 +137,7 @@ async def _open_bundled(
             dataclasses.replace(endpoint, base_url=server.base_url),
             config.model.model_copy(update={"name": server.model}),
             api_key=server.api_key,
+            profile=config.harness.profile,
             is_gone=server.is_gone,
         )
         _warn(connected.warnings, say)
@@ -197,7 +201,7 @@ def make_loop(
         sandbox=sandbox,
         workspace=workspace,
         protocol=protocol_from(config, model),
-        limits=limits_from(config),
+        limits=limits_from(config, model),
         harness=harness_for(config, model.info.name),
         approve=approve,
         recorder=recorder,

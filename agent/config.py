@@ -32,11 +32,12 @@ class ModelSettings(_Section):
     """A named endpoint or a base URL."""
     protocol: ProtocolChoice = "auto"
     """``tools``: native tool calls; ``text``: a thought and one bash block a turn."""
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """None, here and in the next two: what the model's profile says (``agent.profiles``)."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = None
-    max_tokens: PositiveInt = 2048
+    max_tokens: PositiveInt | None = None
     """Of one reply."""
+    seed: int | None = None
     context_window: PositiveInt | None = None
     """Tokens, prompt and reply together. None: what the server says."""
     timeout_s: PositiveFloat = 3600.0

@@ -1,11 +1,12 @@
-"""What a run does to help its model, settled: the profile's word, and the person's over it."""
+"""How a run is done with one model, settled: the profile's word, and the person's over it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnj_agent.agent.config import Config
+from rnj_agent.agent.config import Config, ModelSettings
 from rnj_agent.agent.profiles import profile_for
+from rnj_agent.agent.profiles.profile import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Harness:
     steps_per_start: int | None = None
     retry_temperature: float = 0.7
     aging: bool = True
+    form: Form = "own"
+    """Of the ``text`` protocol; only a profile says it."""
 
 
 def harness_for(config: Config, model: str) -> Harness:
@@ -40,4 +43,25 @@ def harness_for(config: Config, model: str) -> Harness:
     """
     profile = profile_for(model, name=config.harness.profile)
     told = {**profile.harness, **config.harness.model_dump(exclude_none=True, exclude={"profile"})}
-    return Harness(**told)
+    return Harness(**told, form=profile.form)
+
+
+def settled_model(settings: ModelSettings, model: str, *, profile: str = "") -> ModelSettings:
+    """With what the person left open about its replies as the model's profile has it.
+
+    Args:
+        settings: what the person set.
+        model: its name, as its server knows it.
+        profile: by name; empty: by the model's.
+
+    Raises:
+        ConfigError: there is no profile of that name.
+    """
+    chosen = profile_for(model, name=profile)
+    told = settings.model_dump(include={"temperature", "top_p", "max_tokens"}, exclude_none=True)
+    said = {
+        "temperature": chosen.temperature,
+        "top_p": chosen.top_p,
+        "max_tokens": chosen.max_reply_tokens,
+    }
+    return settings.model_copy(update=said | told)

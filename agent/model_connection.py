@@ -11,6 +11,7 @@ import openai
 from rnj_agent.agent.config import ModelSettings
 from rnj_agent.agent.endpoint import ResolvedEndpoint, is_loopback, without_credentials
 from rnj_agent.agent.errors import ModelError, ModelUnavailableError
+from rnj_agent.agent.harness import settled_model
 from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.model_client import OpenAIModel
 from rnj_agent.agent.model_failures import FAILURES, Destination, never, translate
@@ -36,16 +37,25 @@ async def connect(
     settings: ModelSettings,
     *,
     api_key: str | None,
+    profile: str = "",
     is_gone: Callable[[], bool] = never,
 ) -> Connected:
-    """Ask the server what it is and return the model; ``is_gone``: see ``Destination``.
+    """Ask the server what it is and return the model.
+
+    Args:
+        endpoint: where it is.
+        settings: what the person set.
+        api_key: None: it needs none.
+        profile: which says what the person left open; empty: by the model's name.
+        is_gone: see ``Destination``.
 
     Raises:
         ModelError: nothing answers, the key is refused, or which model is meant is not clear.
+        ConfigError: there is no profile of that name.
     """
     client = _client(endpoint, settings, api_key)
     try:
-        return await _connect(client, endpoint, settings, is_gone)
+        return await _connect(client, endpoint, settings, profile, is_gone)
     except BaseException:
         await client.close()
         raise
@@ -55,6 +65,7 @@ async def _connect(
     client: AsyncOpenAI,
     endpoint: ResolvedEndpoint,
     settings: ModelSettings,
+    profile: str,
     is_gone: Callable[[], bool],
 ) -> Connected:
     probe = ServerProbe(client, base_url=endpoint.base_url)
@@ -77,7 +88,7 @@ async def _connect(
             context_window=window,
             exact_counts=counter.exact,
         ),
-        settings=settings,
+        settings=settled_model(settings, name, profile=profile),
         destination=replace(_destination(endpoint, settings, name, listed), is_gone=is_gone),
         counter=counter,
     )

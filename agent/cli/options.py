@@ -45,6 +45,12 @@ _MODEL = (
         type=click.Choice(["auto", "tools", "text"]),
         help="How the model acts: native tool calls, or one bash block a turn.",
     ),
+    _setting(
+        "--profile",
+        key="harness.profile",
+        metavar="NAME",
+        help="What is known of a family of models, by name.  [default: by the model's name]",
+    ),
     _setting("--temperature", key="model.temperature", type=float, help="Sampling temperature."),
     _setting("--seed", key="model.seed", type=int, help="Sampling seed."),
 )

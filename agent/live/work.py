@@ -145,7 +145,7 @@ class Work:
         self._journal.hand_on(event)
 
     def _make_loop(self) -> AgentLoop:
-        limits = limits_from(self._config)
+        limits = limits_from(self._config, self._model)
         return AgentLoop(
             model=self._model,
             tools=self._tools,

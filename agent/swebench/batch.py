@@ -93,6 +93,7 @@ class Batch:
                 await self._wait_for_what_was_there(pause)
             shop = open_workshop(request.config, request.images, pause=pause, board=board, say=say)
             async with shop as workshop:
+                request = request.settled(workshop.model.info.name)
                 wanted = make_manifest(request, workshop.model)
                 manifest = hold_to(run, wanted, allow_changed=request.allow_changed)
 
@@ -101,7 +102,7 @@ class Batch:
                     _note(log, f"{result.instance_id}  {result.status}  {result.why}".rstrip())
 
                 runner = Runner(run, manifest, request, pause=pause, on_finished=finished)
-                async with self._executor(run, manifest, workshop) as executor:
+                async with self._executor(run, manifest, request, workshop) as executor:
                     await runner.run(executor)
             return manifest
 
@@ -115,7 +116,7 @@ class Batch:
 
     @asynccontextmanager
     async def _executor(
-        self, run: RunDir, manifest: Manifest, workshop: Workshop
+        self, run: RunDir, manifest: Manifest, request: RunRequest, workshop: Workshop
     ) -> AsyncGenerator[Executor]:
         if self.on_cluster is None:
             async with _swept(manifest.run_id, workshop):
@@ -123,8 +124,8 @@ class Batch:
             return
         order = CrewOrder(
             run_id=manifest.run_id,
-            config=self.request.config,
-            images=self.request.images,
+            config=request.config,
+            images=request.images,
             pause_limit_s=self.pause_limit_s,
         )
         with open_cluster(self.on_cluster, order, run, workshop, self.num_workers) as executor:

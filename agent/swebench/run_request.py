@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent.config import Config
+from rnj_agent.agent.harness import settled_model
+from rnj_agent.agent.profiles import profile_for
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec, ImageSettings
 from rnj_agent.agent.swebench.instance import Instance
 from rnj_agent.agent.variation import seed_of, temperature_of
@@ -25,6 +27,8 @@ class RunRequest:
     """The data set, as it was asked for."""
     source_sha256: str
     config: Config
+    open_limits: frozenset[str] = frozenset()
+    """Names of limits that the person did not set: the model's profile may."""
     images: ImageSettings = field(default_factory=ImageSettings)
     num_attempts: int = 1
     num_tries: int = 3
@@ -34,6 +38,26 @@ class RunRequest:
     retry: frozenset[Retry] = frozenset()
     """Finished attempts that are run again."""
     allow_changed: bool = False
+
+    def settled(self, model: str) -> RunRequest:
+        """With what the person left open as the model's profile has it.
+
+        Raises:
+            ConfigError: there is no profile of the name that the configuration gives.
+        """
+        config = self.config
+        profile = config.harness.profile
+        said = profile_for(model, name=profile).swebench.model_dump(exclude_none=True)
+        limits = {name: value for name, value in said.items() if name in self.open_limits}
+        return replace(
+            self,
+            config=config.model_copy(
+                update={
+                    "model": settled_model(config.model, model, profile=profile),
+                    "limits": config.limits.model_copy(update=limits),
+                }
+            ),
+        )
 
     def spec(self, run_id: str, instance: Instance, attempt: int) -> AttemptSpec:
         return AttemptSpec(

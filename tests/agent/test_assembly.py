@@ -32,7 +32,8 @@ def test_limits_reach_the_loop() -> None:
         Config(
             model=ModelSettings(max_tokens=7),
             limits=LimitSettings(steps=1, time_s=2, tokens=3, format_errors=4, command_timeout_s=5),
-        )
+        ),
+        ScriptedModel([]),
     )
     assert (limits.max_steps, limits.max_wall_s, limits.max_tokens) == (1, 2, 3)
     assert (limits.max_format_errors, limits.command_timeout_s) == (4, 5)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rnj_agent.agent.config import Config
     from rnj_agent.agent.swebench.run_request import RunRequest
 
-_STEPS: Final = "limits.steps"
 _IMAGE: Final = ("image", "build", "build_from", "repo_mirror", "build_overrides")
 _PRICES: Final = ("price_in", "price_out", "price_cached")
 
@@ -86,15 +85,21 @@ def command(
     return summary.exit_code
 
 
-def _config() -> Config:
-    """Of this folder and command line, with the benchmark's own step limit where none is set."""
+def _config() -> tuple[Config, frozenset[str]]:
+    """Of this folder and command line, with the limits that nobody set.
+
+    The benchmark has its own step limit where neither the person nor a profile sets one.
+    """
     from rnj_agent.agent.swebench.run_request import DEFAULT_STEPS
 
     loaded = load_cli_config(Path())
-    if _STEPS in loaded.origins:
-        return loaded.config
-    limits = loaded.config.limits.model_copy(update={"steps": DEFAULT_STEPS})
-    return loaded.config.model_copy(update={"limits": limits})
+    config = loaded.config
+    names = frozenset(type(config.limits).model_fields)
+    unset = frozenset(name for name in names if f"limits.{name}" not in loaded.origins)
+    if "steps" not in unset:
+        return config, unset
+    limits = config.limits.model_copy(update={"steps": DEFAULT_STEPS})
+    return config.model_copy(update={"limits": limits}), unset
 
 
 def _request(source: str, output: Path, given: dict[str, Any]) -> RunRequest:
@@ -102,7 +107,7 @@ def _request(source: str, output: Path, given: dict[str, Any]) -> RunRequest:
     from rnj_agent.agent.swebench.dataset import load_instances
     from rnj_agent.agent.swebench.run_request import RunRequest
 
-    config = _config()
+    config, unset = _config()
     images = image_settings(**{name: given.pop(name) for name in _IMAGE}) or ImageSettings()
     chosen = selection(given)
     data = load_instances(
@@ -114,6 +119,7 @@ def _request(source: str, output: Path, given: dict[str, Any]) -> RunRequest:
         source=data.source,
         source_sha256=data.sha256,
         config=config,
+        open_limits=unset,
         images=images,
         num_attempts=given.pop("attempts"),
         num_tries=given.pop("tries"),
