@@ -16,7 +16,8 @@ from rnj_agent.agent.agents_file import AGENTS_MD, AgentsFile, read_agents_file
 from rnj_agent.agent.approval import Approve, allow_all
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
-from rnj_agent.agent.harness import harness_for
+from rnj_agent.agent.fresh_start import Sampling
+from rnj_agent.agent.harness import harness_for, settled_model
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 from rnj_agent.agent.profiles import profile_for
@@ -203,6 +204,12 @@ def make_loop(
         protocol=protocol_from(config, model),
         limits=limits_from(config, model),
         harness=harness_for(config, model.info.name),
+        sampling=_sampling(config, model),
         approve=approve,
         recorder=recorder,
     )
+
+
+def _sampling(config: Config, model: Model) -> Sampling:
+    settled = settled_model(config.model, model.info.name, profile=config.harness.profile)
+    return Sampling(temperature=settled.temperature, seed=settled.seed)

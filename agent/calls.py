@@ -14,6 +14,7 @@ from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import ToolCallFinished, ToolCallStarted, ToolOutputDelta
 from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.likeness import deed_of_call
 from rnj_agent.agent.limits import Limits, Spent
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.review import watched
@@ -92,6 +93,7 @@ class CallRunner:
         """What the call did to the work; a small model that is done may never say so."""
         ask = partial(self.workspace.after_call, result)
         evidence = await watched(ask, self.stream.emit)
+        self.guard.note(evidence)
         text, ending = evidence.text, None
         if evidence.settles:
             verdict = await watched(self.workspace.review, self.stream.emit)
@@ -117,14 +119,11 @@ class CallRunner:
         return result, Ending("submitted", detail, submission, verdict.verified)
 
     def _guarded(self, call: ToolCall, result: ToolResult) -> tuple[ToolResult, Ending | None]:
-        verdict = self.guard.observe(f"{call.name} {call.arguments}", result.content)
+        deed = deed_of_call(call, result.content, is_error=result.is_error)
+        verdict = self.guard.observe(deed)
         if verdict.nudge:
             result = replace(result, content=f"{result.content}\n{verdict.nudge}")
-        return result, stuck(verdict.num_repeats) if verdict.stop else None
-
-
-def stuck(num_repeats: int) -> Ending:
-    return Ending("loop", f"the same was done {num_repeats} times with the same result")
+        return result, Ending("loop", verdict.why) if verdict.stop else None
 
 
 def _error(content: str) -> ToolResult:

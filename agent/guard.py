@@ -1,58 +1,159 @@
-"""Notice a model that repeats itself: the same calls with the same results.
+"""Notice a model that repeats itself: the same calls with the same results, or nearly so.
 
-Pure: what it says depends on nothing but what it was shown.
+Pure: what it says depends on nothing but what it was shown. What makes two calls alike:
+``agent.likeness``; what changes of the files lead nowhere: ``agent.circles``.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Final
 
-_MAX_PERIOD = 3
-_STOP_AT_REPEATS = {1: 5, 2: 4, 3: 4}
+from rnj_agent.agent.circles import Circles
+from rnj_agent.agent.likeness import Deed
+from rnj_agent.agent.workspace import Evidence
+
+_MAX_PERIOD: Final = 3
+_STOP_AT_REPEATS: Final = {1: 5, 2: 4, 3: 4}
 """How many rounds of the same 1, 2 or 3 calls end the run."""
-_RAISED_TEMPERATURE = 0.7
-"""Enough to leave a greedy loop, while most calls still parse."""
-_HIGH_TEMPERATURE = 1.0
-_VOLATILE = re.compile(r"\d+\.\d+ ?(?:s|ms|seconds)\b|\b\d\d:\d\d:\d\d\b|0x[0-9a-f]{6,}")
-"""Durations, clock times and addresses differ between results that are the same."""
+_NEAR_PATIENCE: Final = 1
+"""More rounds are granted to calls that are only nearly the same."""
+_NUDGE_AT_STALE: Final = 8
+_STOP_AT_STALE: Final = 12
+"""Calls in a row, in whatever order, that were all made before with the same results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    num_repeats: int = 1
-    """Rounds so far of the pattern at the end; 1: nothing repeats."""
     nudge: str = ""
-    """To be appended to the result."""
-    temperature: float | None = None
-    """For the next request."""
+    """To be appended to the result: one line."""
+    is_retry: bool = False
+    """Whether the next request asks for what was asked before, so that it is drawn differently."""
     stop: bool = False
+    why: str = ""
+    """What was repeated, in words; only where it is more than once."""
 
     @property
-    def gravity(self) -> tuple[bool, float]:
-        return self.stop, self.temperature or 0.0
+    def gravity(self) -> tuple[bool, bool, bool, bool]:
+        return self.stop, bool(self.why), self.is_retry, bool(self.nudge)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """What a sequence ends in."""
+
+    period: int
+    rounds: int
+    """How often it came, the first time included."""
+    stop: bool
+    is_second: bool
+    """Whether the second round is the last one that is whole."""
+
+    @property
+    def gravity(self) -> tuple[bool, bool, int]:
+        return self.stop, not self.is_second, self.rounds
 
 
 class LoopGuard:
-    def __init__(self) -> None:
-        self._seen: list[int] = []
-        self.temperature: float | None = None
-        """For the next request; None: as configured."""
+    """One start of a run.
 
-    def observe(self, action: str, result: str) -> Verdict:
+    Args:
+        nudges: whether the model is told, and what it is asked next is a retry.
+    """
+
+    def __init__(self, *, nudges: bool = True) -> None:
+        self._nudges = nudges
+        self._seen: deque[int] = deque(maxlen=_MAX_PERIOD * max(_STOP_AT_REPEATS.values()))
+        self._near: deque[int] = deque(
+            maxlen=_MAX_PERIOD * (max(_STOP_AT_REPEATS.values()) + _NEAR_PATIENCE)
+        )
+        self._known: set[int] = set()
+        """Near keys since the files were last as never before."""
+        self._num_stale = 0
+        self._whats: deque[str] = deque(maxlen=_MAX_PERIOD)
+        self.circles = Circles()
+        self.is_retry = False
+        """Whether the next request asks for what was asked before."""
+
+    def note(self, evidence: Evidence) -> None:
+        """Take note of what the call that is observed next did to the files."""
+        self.circles.note(evidence)
+        if self.circles.is_new:
+            self._known.clear()
+
+    def observe(self, deed: Deed) -> Verdict:
         """Take note of one call and its result."""
-        self._seen.append(hash((action, _VOLATILE.sub("", result))))
-        del self._seen[: -_MAX_PERIOD * max(_STOP_AT_REPEATS.values())]
-        verdict = judge(self._seen)
-        self.temperature = verdict.temperature
+        self._seen.append(deed.key)
+        self._near.append(deed.near_key)
+        self._num_stale = self._num_stale + 1 if deed.near_key in self._known else 0
+        self._known.add(deed.near_key)
+        self._whats.append(deed.what)
+        circles, self.circles.nudge = self.circles.nudge, ""
+        verdicts = [
+            Verdict(nudge=circles),
+            self._of_pattern(judge(list(self._seen)), deed),
+            self._of_pattern(judge(list(self._near), patience=_NEAR_PATIENCE), deed),
+            self._of_stale(),
+        ]
+        verdict = max(verdicts, key=lambda verdict: verdict.gravity)
+        if not self._nudges:
+            verdict = Verdict(stop=verdict.stop, why=verdict.why)
+        elif verdict.nudge:
+            verdict = replace(verdict, nudge=f"[{verdict.nudge}]")
+        self.is_retry = verdict.is_retry
         return verdict
 
+    def _of_pattern(self, pattern: Pattern | None, deed: Deed) -> Verdict:
+        if pattern is None:
+            return Verdict()
+        what, times = self._whats[-1], f"{pattern.rounds} times"
+        result = "failure" if deed.is_error else "result"
+        if pattern.period > 1:
+            what = f"The last {pattern.period} calls were made"
+            result = "results"
+        if pattern.is_second:
+            return Verdict(
+                nudge=f"{what} before with the same {result}. "
+                "Repeating it will not help: do something else.",
+                is_retry=True,
+            )
+        why = f"{what} {times} with the same {result}"
+        nudge = f"{why}. Stop repeating: look at another file, make another change, or submit."
+        return Verdict(nudge=nudge, is_retry=True, stop=pattern.stop, why=why)
 
-def judge(seen: list[int]) -> Verdict:
-    """The gravest that can be said of the pattern in which the sequence ends."""
-    tails = ((period, _periodic_tail(seen, period)) for period in range(1, _MAX_PERIOD + 1))
-    verdicts = [_verdict(period, length) for period, length in tails if length >= 2 * period]
-    return max(verdicts, key=lambda verdict: verdict.gravity, default=Verdict())
+    def _of_stale(self) -> Verdict:
+        if self._num_stale < _NUDGE_AT_STALE:
+            return Verdict()
+        why = f"The last {self._num_stale} calls showed nothing that was not known"
+        return Verdict(
+            nudge=f"{why}. Make a change, or submit.",
+            is_retry=True,
+            stop=self._num_stale >= _STOP_AT_STALE,
+            why=why,
+        )
+
+
+def judge(seen: list[int], *, patience: int = 0) -> Pattern | None:
+    """The gravest pattern in which the sequence ends.
+
+    Args:
+        seen: what was done, oldest first.
+        patience: rounds that are granted beyond the usual ones.
+    """
+    found: list[Pattern] = []
+    for period in range(1, _MAX_PERIOD + 1):
+        length = _periodic_tail(seen, period) - patience * period
+        if length >= 2 * period:
+            found.append(
+                Pattern(
+                    period=period,
+                    rounds=length // period + patience,
+                    stop=length >= _STOP_AT_REPEATS[period] * period,
+                    is_second=length <= 2 * period,
+                )
+            )
+    return max(found, key=lambda pattern: pattern.gravity, default=None)
 
 
 def _periodic_tail(seen: list[int], period: int) -> int:
@@ -61,19 +162,3 @@ def _periodic_tail(seen: list[int], period: int) -> int:
     while length < len(seen) and seen[-length - 1] == seen[-length - 1 + period]:
         length += 1
     return length
-
-
-def _verdict(period: int, length: int) -> Verdict:
-    repeats = length // period
-    what = "This call gave this result"
-    if period > 1:
-        what = f"The last {period} calls gave these results"
-    if length <= 2 * period:
-        nudge = f"[{what} before. Repeating it will not help: do something else.]"
-        return Verdict(num_repeats=repeats, nudge=nudge, temperature=_RAISED_TEMPERATURE)
-    nudge = (
-        f"[{what} {repeats} times now. Stop repeating. Think about what you have learned, "
-        "and take a different step: look at another file, make the edit, or submit.]"
-    )
-    stop = length >= _STOP_AT_REPEATS[period] * period
-    return Verdict(num_repeats=repeats, nudge=nudge, temperature=_HIGH_TEMPERATURE, stop=stop)

@@ -6,6 +6,7 @@ It knows no UI, no repository and no particular model. How one step goes: ``agen
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -22,7 +23,8 @@ from rnj_agent.agent.context import ContextWindow
 from rnj_agent.agent.ending import Ending, ending_of
 from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_stream import EventStream, Recorder
-from rnj_agent.agent.events import Event, MessageFinished, RunFinished, RunStarted
+from rnj_agent.agent.events import Event, MessageFinished, RunFinished, RunStarted, StartedOver
+from rnj_agent.agent.fresh_start import FreshStarts, Sampling
 from rnj_agent.agent.guard import LoopGuard
 from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import History
@@ -30,6 +32,7 @@ from rnj_agent.agent.limits import Limits, Spent, exceeded
 from rnj_agent.agent.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.protocols import CallProtocol, TextProtocol, ToolsProtocol
+from rnj_agent.agent.review import watched
 from rnj_agent.agent.step import Stepper
 from rnj_agent.agent.task import Task
 from rnj_agent.agent.workspace import Emit, NoWorkspace, Workspace
@@ -55,6 +58,8 @@ class AgentLoop:
     protocol: events.Protocol = "tools"
     limits: Limits = field(default_factory=Limits)
     harness: Harness = field(default_factory=Harness)
+    sampling: Sampling = field(default_factory=Sampling)
+    """How the model is configured: what retries and fresh starts differ from."""
     approve: Approve = allow_all
     recorder: Recorder | None = None
     """Where the session is kept; closed after RunFinished. None: nowhere."""
@@ -111,7 +116,7 @@ class AgentLoop:
             stream.emit(MessageFinished(message=SystemMessage(content=task.system_prompt)))
         stream.emit(MessageFinished(message=UserMessage(content=task.user_message)))
 
-        closing = Closing(await self._in_order(self._steps(stream, spent)))
+        closing = Closing(await self._in_order(self._steps(task, stream, spent)))
         failure = await self._in_order(closing.close(self.workspace, stream.emit))
         words = last_words(stream.history.messages)
         duration_s = time.monotonic() - started_s
@@ -133,27 +138,58 @@ class AgentLoop:
         error = phase.exception()
         return phase.result() if error is None else ending_of(error)
 
-    async def _steps(self, stream: EventStream, spent: Spent) -> Ending:
+    async def _steps(self, task: Task, stream: EventStream, spent: Spent) -> Ending:
         """Step until something ends the run."""
-        stepper = self._stepper(stream, spent)
         wall = asyncio.timeout(self.limits.max_wall_s)
-        ending: Ending | None = None
         try:
             async with wall:
-                while ending is None:
-                    stream.sync()
-                    await stream.consumed()
-                    await self.between_steps(stream.emit)
-                    ending = exceeded(spent, self.limits) or await stepper.step()
+                return await self._starts(task, stream, spent)
         except TimeoutError:
             if not wall.expired():
                 raise
-            ending = Ending("time_limit", f"reached the limit of {self.limits.max_wall_s:,.0f} s")
+            return Ending("time_limit", f"reached the limit of {self.limits.max_wall_s:,.0f} s")
+
+    async def _starts(self, task: Task, stream: EventStream, spent: Spent) -> Ending:
+        """Begin anew as long as that mends what would end the run."""
+        possible = self.workspace.needs_patch
+        starts = FreshStarts(self.harness, self.limits, possible=possible)
+        stepper = self._stepper(stream, spent, starts)
+        while starts.mends(ending := await self._one_start(stepper, starts), spent):
+            await self._begin_anew(task, stepper, starts, ending)
+            guard = LoopGuard(nudges=self.harness.nudges)
+            stepper = stepper.anew(guard, starts.sampling(self.sampling))
         return ending
 
-    def _stepper(self, stream: EventStream, spent: Spent) -> Stepper:
+    async def _one_start(self, stepper: Stepper, starts: FreshStarts) -> Ending:
+        """Step until something ends the run, or speaks for beginning anew."""
+        stream, spent = stepper.stream, stepper.spent
+        ending: Ending | None = None
+        while ending is None:
+            stream.sync()
+            await stream.consumed()
+            await self.between_steps(stream.emit)
+            ending = (
+                exceeded(spent, self.limits)
+                or starts.due(stepper.guard.circles, spent)
+                or await stepper.step()
+            )
+        return ending
+
+    async def _begin_anew(
+        self, task: Task, stepper: Stepper, starts: FreshStarts, ending: Ending
+    ) -> None:
+        """Files and history as before the first step, and a note of what came of the last start."""
+        spent, emit = stepper.spent, stepper.stream.emit
+        tried = await watched(self.workspace.start_over, emit)
+        await self.sandbox.execute(f"cd {shlex.quote(self.sandbox.workdir)}")
+        note = starts.begin(ending, tried, spent)
+        spent.num_format_errors = spent.num_rejections = 0
+        told = UserMessage(content=f"{task.user_message}\n\n{note}")
+        emit(StartedOver(number=starts.number, reason=ending.detail, note=note, message=told))
+
+    def _stepper(self, stream: EventStream, spent: Spent, starts: FreshStarts) -> Stepper:
         protocol = self._call_protocol()
-        guard = LoopGuard()
+        guard = LoopGuard(nudges=self.harness.nudges)
         return Stepper(
             model=self.model,
             protocol=protocol,
@@ -162,6 +198,8 @@ class AgentLoop:
             stream=stream,
             spent=spent,
             guard=guard,
+            sampling=starts.sampling(self.sampling),
+            retry_temperature=starts.retry_temperature(self.sampling),
             context=ContextWindow(
                 self.model, protocol.schemas, stream, self.limits.max_reply_tokens
             ),

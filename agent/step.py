@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from rnj_agent.agent import feedback
-from rnj_agent.agent.calls import CallRunner, stuck
+from rnj_agent.agent.calls import CallRunner
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.context import ContextWindow
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.errors import ContextOverflowError, ModelError
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import MessageFinished, Notice, StepFinished, StepStarted
+from rnj_agent.agent.fresh_start import Sampling
 from rnj_agent.agent.guard import LoopGuard
+from rnj_agent.agent.likeness import deed_of_reply
 from rnj_agent.agent.limits import Limits, Spent
 from rnj_agent.agent.messages import UserMessage
 from rnj_agent.agent.model import Model, ModelRequest
@@ -25,7 +28,7 @@ from rnj_agent.agent.reply import Reply, ReplyReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepper:
-    """Everything that one run's steps share."""
+    """Everything that the steps of one start share."""
 
     model: Model
     protocol: CallProtocol
@@ -36,6 +39,14 @@ class Stepper:
     guard: LoopGuard
     context: ContextWindow
     calls: CallRunner
+    sampling: Sampling
+    """Of this start."""
+    retry_temperature: float
+    """Of a request behind a nudge."""
+
+    def anew(self, guard: LoopGuard, sampling: Sampling) -> Self:
+        """For a fresh start, which knows nothing of what was done before."""
+        return replace(self, guard=guard, calls=replace(self.calls, guard=guard), sampling=sampling)
 
     async def step(self) -> Ending | None:
         """Ask the model and do what it says; an Ending where the run is over with it."""
@@ -86,7 +97,10 @@ class Stepper:
             messages=tuple(self.stream.history.messages),
             tools=self.protocol.schemas,
             max_tokens=self.context.reply_tokens,
-            temperature=self.guard.temperature,
+            temperature=self.retry_temperature
+            if self.guard.is_retry
+            else self.sampling.temperature,
+            seed=self.sampling.seed,
         )
         try:
             await reader.read(self.model, request, clock)
@@ -106,10 +120,10 @@ class Stepper:
             return Ending("answered", detail, content)
         self.spent.num_format_errors += 1
         told = self._correction(reply)
-        verdict = self.guard.observe(content, told)
+        verdict = self.guard.observe(deed_of_reply(content, told))
         told = f"{told} {verdict.nudge}".rstrip()
         self.stream.emit(MessageFinished(message=UserMessage(content=told)))
-        return stuck(verdict.num_repeats) if verdict.stop else None
+        return Ending("loop", verdict.why) if verdict.stop else None
 
     def _correction(self, reply: Reply) -> str:
         if reply.finish_reason == "length":

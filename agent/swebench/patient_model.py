@@ -68,7 +68,8 @@ class PatientModel:
         """
         if request.temperature is None:
             request = dataclasses.replace(request, temperature=self._temperature)
-        request = dataclasses.replace(request, seed=self._seed)
+        if request.seed is None:
+            request = dataclasses.replace(request, seed=self._seed)
         num_asked = 0
         while True:
             chunks = cast(AsyncGenerator[Chunk], self._model.stream(request))

@@ -16,6 +16,7 @@ from rnj_agent.agent.ending import Ending, ending_of
 from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.events import RunFinished
 from rnj_agent.agent.follow import follow
+from rnj_agent.agent.fresh_start import Sampling
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.swebench.attempt_log import AttemptLog, sync_log
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
@@ -127,6 +128,7 @@ class Trial:
             workspace=workspace,
             recorder=AttemptLog(session),
         )
+        loop.sampling = Sampling(temperature=spec.temperature, seed=spec.seed)
         task = Task(
             session_id=spec.session_id,
             text=spec.instance.instance_id,

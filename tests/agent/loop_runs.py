@@ -12,6 +12,7 @@ from rnj_agent.agent.events import (
     Event,
     RunFinished,
     RunStarted,
+    StartedOver,
     StepFinished,
     StepStarted,
     ToolCallFinished,
@@ -19,6 +20,7 @@ from rnj_agent.agent.events import (
     VerificationFinished,
     VerificationStarted,
 )
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.loop import AgentLoop
 from rnj_agent.agent.scripted_model import ScriptedModel, Turn
 from rnj_agent.agent.task import Task
@@ -43,6 +45,9 @@ class ScriptedWorkspace:
     """Raised by ``collect``."""
     evidence: list[Evidence] = field(default_factory=list[Evidence])
     """What ``after_call`` says, call by call; then nothing."""
+    tried: list[str] = field(default_factory=list[str])
+    """What ``start_over`` says, time after time; then nothing."""
+    num_started_over: int = 0
     num_reviews: int = 0
     num_collected: int = 0
     needs_patch: bool = True
@@ -57,7 +62,8 @@ class ScriptedWorkspace:
         return self.evidence.pop(0) if self.evidence else Evidence()
 
     async def start_over(self, emit: Emit) -> str:
-        return ""
+        self.num_started_over += 1
+        return self.tried.pop(0) if self.tried else ""
 
     async def collect(self) -> str:
         self.num_collected += 1
@@ -90,11 +96,13 @@ def make_task(**changes: Any) -> Task:
 
 
 def make_loop(turns: Iterable[Turn] | ScriptedModel, **parts: Any) -> AgentLoop:
+    """Without fresh starts, unless a ``harness`` is among the parts."""
     model = turns if isinstance(turns, ScriptedModel) else ScriptedModel(turns)
     defaults: dict[str, Any] = {
         "tools": toolset(),
         "sandbox": FakeSandbox(),
         "workspace": ScriptedWorkspace(),
+        "harness": Harness(fresh_starts=0),
     }
     merged: dict[str, Any] = {**defaults, "model": model, **parts}
     return AgentLoop(**merged)
@@ -119,14 +127,21 @@ def of_kind(events: Iterable[Event], kind: type[T]) -> list[T]:
 
 
 def check_invariants(events: Sequence[Event]) -> None:
-    """One RunStarted first, one RunFinished last, and every Started closed, in order."""
+    """One RunStarted first, one RunFinished last, every Started closed, in order, and starts that
+    are counted on, between steps.
+    """
     assert isinstance(events[0], RunStarted)
     assert [event.kind for event in events].count("run_started") == 1
     assert [event.kind for event in events].count("run_finished") == 1
     assert isinstance(events[-1], RunFinished)
     open_: list[object] = []
+    num_starts = 1
     for event in events:
         match event:
+            case StartedOver():
+                assert not open_
+                num_starts += 1
+                assert event.number == num_starts
             case StepStarted():
                 assert not open_
                 open_.append(("step", event.step))

@@ -10,6 +10,7 @@ from rnj_agent.agent.events import (
     ToolCallStarted,
     VerificationStarted,
 )
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import history
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.messages import (
@@ -273,9 +274,23 @@ async def test_the_same_call_with_the_same_result_is_nudged_then_ended():
     assert finish(events).reason == "loop"
     assert len(results) == 5
     assert results[0] == "a.py\n[exit code 0]"
-    assert "before. Repeating it" in results[1]
-    assert "3 times now" in results[2]
-    assert [request.temperature for request in model.requests] == [None, None, 0.7, 1.0, 1.0]
+    assert results[1].endswith(
+        "\n[`ls` was run before with the same result. Repeating it will not help: "
+        "do something else.]"
+    )
+    assert "`ls` was run 3 times with the same result" in results[2]
+    assert [request.temperature for request in model.requests] == [None, None, 0.7, 0.7, 0.7]
+    assert finish(events).detail == "`ls` was run 5 times with the same result"
+
+
+async def test_without_nudges_a_loop_is_ended_all_the_same_and_nothing_else_is_said_or_heated():
+    model = ScriptedModel([bash("ls")], repeat_last=True)
+    harness = Harness(nudges=False, fresh_starts=0)
+    events = await run(make_loop(model, sandbox=LS, harness=harness))
+    assert finish(events).reason == "loop"
+    results = {event.content for event in of_kind(events, ToolCallFinished)}
+    assert results == {"a.py\n[exit code 0]"}
+    assert {request.temperature for request in model.requests} == {None}
 
 
 async def test_a_model_that_fails_ends_the_run_with_its_reason():
