@@ -17,7 +17,7 @@ from rnj_agent.agent.approval import Approve, allow_all
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.endpoint import ResolvedEndpoint, api_key_for, resolve_endpoint
 from rnj_agent.agent.fresh_start import Sampling
-from rnj_agent.agent.harness import harness_for, settled_model
+from rnj_agent.agent.harness import harness_for, protocol_for, settled_model
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.presets import DEFAULT_BUNDLED_MODEL
 from rnj_agent.agent.profiles import profile_for
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.loop import AgentLoop
     from rnj_agent.agent.model import Model
     from rnj_agent.agent.model_client import OpenAIModel
+    from rnj_agent.tools.base import Tool
 
 _GIB: Final = 1024**3
 
@@ -42,11 +43,24 @@ def bundled_model_name(config: Config) -> str:
     return config.model.name or DEFAULT_BUNDLED_MODEL
 
 
-def protocol_from(config: Config, model: Model) -> events.Protocol:
-    """``auto`` goes by the model's family."""
-    if config.model.protocol == "auto":
-        return profile_for(model.info.name, name=config.harness.profile).protocol
-    return config.model.protocol
+def offered_tools(config: Config, model: str, *, submit: bool) -> tuple[Tool, ...]:
+    """Fresh tools for one run, as many as the model's profile offers.
+
+    Args:
+        config: what the person set.
+        model: its name, as its server knows it.
+        submit: whether there is something to submit.
+
+    Raises:
+        ConfigError: there is no profile of the name that the configuration gives.
+    """
+    from rnj_agent.tools.mini_bash import MiniBashTool
+    from rnj_agent.tools.toolset import toolset
+
+    if submit and harness_for(config, model).form == "mini-swe-agent":
+        return (MiniBashTool(),)
+    offered = profile_for(model, name=config.harness.profile).tools
+    return tuple(tool for tool in toolset(submit=submit) if tool.name in offered)
 
 
 def agents_file_from(
@@ -193,15 +207,14 @@ def make_loop(
 ) -> AgentLoop:
     """The loop with its tools; ``sandbox`` is entered, and left, by the caller."""
     from rnj_agent.agent.loop import AgentLoop
-    from rnj_agent.tools.toolset import toolset
 
     workspace = workspace or NoWorkspace()
     return AgentLoop(
         model=model,
-        tools=toolset(submit=workspace.needs_patch),
+        tools=offered_tools(config, model.info.name, submit=workspace.needs_patch),
         sandbox=sandbox,
         workspace=workspace,
-        protocol=protocol_from(config, model),
+        protocol=protocol_for(config, model.info.name),
         limits=limits_from(config, model),
         harness=harness_for(config, model.info.name),
         sampling=_sampling(config, model),

@@ -5,7 +5,7 @@ Each is one line and holds nothing that could be copied as a command: small mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 SETTLED = "the tests that failed before pass"
 INTERRUPTED = "interrupted before it finished"
@@ -20,14 +20,29 @@ def rejected_with(word: str) -> str:
     return f"The user did not allow this call and says: {word}"
 
 
-def no_tool_call(names: Iterable[str], *, empty: bool) -> str:
+def no_tool_call(signatures: Mapping[str, Sequence[str]], *, empty: bool) -> str:
+    """``signatures``: each tool's name, and the arguments that matter."""
     what = "Your reply was empty." if empty else "Your reply held no tool call."
-    return f"{what} Call exactly one tool: {_listed(names)}."
+    calls = [f"{name} with {_all(texts)}" for name, texts in signatures.items()]
+    return f"{what} Call exactly one tool: {_one_of(calls)}."
 
 
 def no_bash_block(*, empty: bool) -> str:
     what = "Your reply was empty." if empty else "Your reply held no bash block."
     return f"{what} Give a THOUGHT and then exactly one fenced bash block."
+
+
+def correction(asked: str, broken: str, cut_at: int | None) -> str:
+    """What is said to a reply without a call that can be run.
+
+    Args:
+        asked: the line for one that did not begin a call.
+        broken: why the call that it began is none.
+        cut_at: the tokens at which it was cut off; None: it ended by itself.
+    """
+    if cut_at is not None:
+        return cut_reply(cut_at)
+    return broken_call(broken) if broken else asked
 
 
 def broken_call(why: str) -> str:
@@ -42,9 +57,17 @@ def cut_reply(max_tokens: int) -> str:
 
 
 def unknown_tool(name: str, names: Iterable[str]) -> str:
-    return f"There is no tool named {name[:60]!r}. The tools are {_listed(names)}."
+    return f"There is no tool named {name[:60]!r}. The tools are {_one_of(sorted(names))}."
 
 
-def _listed(names: Iterable[str]) -> str:
-    *most, last = sorted(names)
-    return f"{', '.join(most)} or {last}" if most else last
+def _one_of(items: Sequence[str]) -> str:
+    return _joined(items, "or")
+
+
+def _all(items: Sequence[str]) -> str:
+    return _joined(items, "and")
+
+
+def _joined(items: Sequence[str], word: str) -> str:
+    *most, last = items
+    return f"{', '.join(most)} {word} {last}" if most else last

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnj_agent.agent.config import Config, ModelSettings
+from rnj_agent.agent.events import Protocol
 from rnj_agent.agent.profiles import profile_for
-from rnj_agent.agent.profiles.profile import Form
+from rnj_agent.prompts import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,19 @@ def harness_for(config: Config, model: str) -> Harness:
     """
     profile = profile_for(model, name=config.harness.profile)
     told = {**profile.harness, **config.harness.model_dump(exclude_none=True, exclude={"profile"})}
-    return Harness(**told, form=profile.form)
+    form = profile.form if protocol_for(config, model) == "text" else "own"
+    return Harness(**told, form=form)
+
+
+def protocol_for(config: Config, model: str) -> Protocol:
+    """``auto`` goes by the model's profile.
+
+    Raises:
+        ConfigError: as from ``harness_for``.
+    """
+    if config.model.protocol == "auto":
+        return profile_for(model, name=config.harness.profile).protocol
+    return config.model.protocol
 
 
 def settled_model(settings: ModelSettings, model: str, *, profile: str = "") -> ModelSettings:

@@ -31,7 +31,7 @@ from rnj_agent.agent.history import History
 from rnj_agent.agent.limits import Limits, Spent, exceeded
 from rnj_agent.agent.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from rnj_agent.agent.model import Model
-from rnj_agent.agent.protocols import CallProtocol, TextProtocol, ToolsProtocol
+from rnj_agent.agent.protocols import choose_protocol
 from rnj_agent.agent.review import watched
 from rnj_agent.agent.step import Stepper
 from rnj_agent.agent.task import Task
@@ -188,7 +188,9 @@ class AgentLoop:
         emit(StartedOver(number=starts.number, reason=ending.detail, note=note, message=told))
 
     def _stepper(self, stream: EventStream, spent: Spent, starts: FreshStarts) -> Stepper:
-        protocol = self._call_protocol()
+        protocol = choose_protocol(
+            self.protocol, self.tools, self.harness, needs_patch=self.workspace.needs_patch
+        )
         guard = LoopGuard(nudges=self.harness.nudges)
         return Stepper(
             model=self.model,
@@ -214,12 +216,6 @@ class AgentLoop:
                 guard=guard,
             ),
         )
-
-    def _call_protocol(self) -> CallProtocol:
-        if self.protocol == "text":
-            return TextProtocol(self.tools)
-        blocks = "accepted" if self.workspace.needs_patch else "prose"
-        return ToolsProtocol(self.tools, bash_blocks=blocks)
 
     def _run_started(self, task: Task) -> RunStarted:
         info = self.model.info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from rnj_agent.agent.messages import Message, ToolCall
 
@@ -78,6 +78,11 @@ Chunk: TypeAlias = (
 )
 
 
+ReplyForm: TypeAlias = Literal["free", "call", "bash_block"]
+"""What the bundled runtime can hold a reply to: nothing, also where tools are offered; some words
+and one call; some words and a bash block."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     messages: Sequence[Message]
@@ -89,6 +94,8 @@ class ModelRequest:
     """None: the model's configured value."""
     seed: int | None = None
     """As ``temperature``."""
+    reply_form: ReplyForm | None = None
+    """A wish, for servers that know it. None: as the server does it."""
 
 
 class Model(Protocol):

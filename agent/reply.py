@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.event_stream import EventStream
@@ -29,6 +29,9 @@ from rnj_agent.agent.parser.found import BrokenCall, FoundCall
 from rnj_agent.agent.parser.native import read_native
 from rnj_agent.agent.protocols.base import CallProtocol
 
+_MAX_BROKEN_CHARS: Final = 2000
+_MAX_NAME_CHARS: Final = 60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -51,6 +54,7 @@ class ReplyReader:
     def _begin(self) -> None:
         self._scanner = self._protocol.scanner()
         self._found: FoundCall | BrokenCall | None = None
+        self._native: ToolCall | None = None
         self._reasoning: list[str] = []
         self._finish_reason = ""
         self._usage: UsageChunk | None = None
@@ -83,6 +87,7 @@ class ReplyReader:
                 self._stream.emit(ReasoningDelta(text=self._reasoning[-1]))
             case ToolCallChunk():
                 self._mark_progress()
+                self._native = chunk.call
                 self._found = read_native(
                     chunk.call, self._protocol.tool_names, start=len(self._scanner.text)
                 )
@@ -116,7 +121,7 @@ class ReplyReader:
     def reply(self, call_id: str) -> Reply:
         """What was said, ready for the history."""
         was_cut = self._finish_reason == "length"
-        found = self._found or self._scanner.finish(cut=was_cut)
+        found = self._judged(self._found or self._scanner.finish(cut=was_cut))
         text, reasoning = self._scanner.text, "".join(self._reasoning)
         if isinstance(found, FoundCall):
             call = ToolCall(id=call_id, name=found.name, arguments=found.arguments)
@@ -128,7 +133,7 @@ class ReplyReader:
                 finish_reason=self._finish_reason,
             )
         if found is not None:
-            text = text[: found.end]
+            text = text[: found.end] + _as_text(self._native)
         return Reply(
             message=AssistantMessage(content=text, reasoning=reasoning),
             call=None,
@@ -136,6 +141,12 @@ class ReplyReader:
             broken=found.why if found else "",
             finish_reason=self._finish_reason,
         )
+
+    def _judged(self, found: FoundCall | BrokenCall | None) -> FoundCall | BrokenCall | None:
+        """What is not to be repaired is broken."""
+        if isinstance(found, FoundCall) and found.repaired and not self._protocol.repairs:
+            return BrokenCall(end=found.end, why=f"it has the wrong form ({found.repaired[0]})")
+        return found
 
     def interrupted(self) -> AssistantMessage:
         """What was said until now, where no more will be read."""
@@ -162,3 +173,12 @@ class ReplyReader:
             tokens_per_s=max(0, num_completion - 1) / decode_s if decode_s > 0 else 0.0,
             exact=known is not None,
         )
+
+
+def _as_text(call: ToolCall | None) -> str:
+    """A native call that cannot be run, for the history: servers refuse it there as a call."""
+    if call is None:
+        return ""
+    arguments = whole_text(call.arguments)[:_MAX_BROKEN_CHARS]
+    written = f'{{"name": "{whole_text(call.name)[:_MAX_NAME_CHARS]}", "arguments": {arguments}'
+    return f"\n<tool_call>\n{written}\n</tool_call>"

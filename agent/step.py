@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
-from rnj_agent.agent import feedback
 from rnj_agent.agent.calls import CallRunner
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.context import ContextWindow
@@ -97,6 +96,7 @@ class Stepper:
             messages=tuple(self.stream.history.messages),
             tools=self.protocol.schemas,
             max_tokens=self.context.reply_tokens,
+            reply_form=self.protocol.reply_form,
             temperature=self.retry_temperature
             if self.guard.is_retry
             else self.sampling.temperature,
@@ -126,8 +126,9 @@ class Stepper:
         return Ending("loop", verdict.why) if verdict.stop else None
 
     def _correction(self, reply: Reply) -> str:
-        if reply.finish_reason == "length":
-            return feedback.cut_reply(self.context.reply_tokens)
-        if reply.broken:
-            return feedback.broken_call(reply.broken)
-        return self.protocol.ask_for_call(empty=not reply.message.content.strip())
+        was_cut = reply.finish_reason == "length"
+        return self.protocol.correction(
+            empty=not reply.message.content.strip(),
+            broken=reply.broken,
+            cut_at=self.context.reply_tokens if was_cut else None,
+        )

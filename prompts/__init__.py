@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from jinja2 import Environment, StrictUndefined, Template
 
-IDENTITIES = {"rnj-1": "You are Rnj-1, a model for code by Essential AI."}
-"""By the start of the model's name: what it may say it is. Others go by their own name."""
+Form: TypeAlias = Literal["own", "mini-swe-agent"]
+"""In our own words, or as in mini-SWE-agent, which tells in its first message what it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +44,44 @@ class IssueFacts:
     """What the test command printed before any change, condensed; empty where it passed."""
 
 
-def identity(model: str) -> str:
-    """Who the model is, in one sentence: a small model asked for its name invents one."""
-    name = model.rsplit("/", 1)[-1]
-    for prefix, sentence in IDENTITIES.items():
-        if name.lower().startswith(prefix):
-            return sentence
-    return f"You are {name}."
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the model is spoken to, and what it may call."""
+
+    identity: str
+    """Who it is, in one sentence: a small model asked for its name invents one."""
+    protocol: Literal["tools", "text"]
+    lines: Sequence[str] = ()
+    """What it is told besides."""
+    brief: bool = False
+    """In fewer words."""
+    tools: Sequence[str] = ("bash", "edit", "submit")
+    form: Form = "own"
 
 
-def render_system(
-    *, model: str, protocol: Literal["tools", "text"], needs_patch: bool, agents_md: str = ""
-) -> str:
+def render_system(manner: Manner, *, needs_patch: bool, agents_md: str = "") -> str:
     """The system prompt, without the tool schemas that the chat template adds.
 
     Args:
-        model: its name.
-        protocol: how it acts.
+        manner: of speaking.
         needs_patch: whether the run is after a patch.
         agents_md: what the repository tells agents; empty where it says nothing.
     """
-    prompt = _render(f"system_{protocol}.md", identity=identity(model), needs_patch=needs_patch)
+    is_mini = needs_patch and manner.form == "mini-swe-agent"
+    name = "mini_system.md" if is_mini else f"system_{manner.protocol}.md"
+    prompt = _render(name, manner=manner, needs_patch=needs_patch)
     return f"{prompt}\n\n{_render('agents_md.md', text=agents_md)}" if agents_md else prompt
 
 
-def render_fix_task(facts: IssueFacts) -> str:
-    """The first user message of ``fix``."""
+def render_mini_format_error(num_actions: int) -> str:
+    """What a reply is answered there that does not hold one action."""
+    return _render("mini_format_error.md", num_actions=num_actions)
+
+
+def render_fix_task(facts: IssueFacts, *, form: Form = "own") -> str:
+    """The first user message of a run that is after a patch."""
+    if form == "mini-swe-agent":
+        return _render("mini_task.md", issue=facts.issue, workdir=facts.workdir)
     return _render("task_fix.md", facts=facts)
 
 

@@ -69,16 +69,16 @@ async def _run(
         make_loop,
         open_model,
         open_sandbox,
-        protocol_from,
         tell_of,
     )
     from rnj_agent.agent.cli.terminal import say
     from rnj_agent.agent.events import Notice
     from rnj_agent.agent.fix.workspace import FixWorkspace
     from rnj_agent.agent.follow import follow
+    from rnj_agent.agent.instructions import system_prompt
     from rnj_agent.agent.session import SessionWriter, new_session_id
     from rnj_agent.agent.task import Task
-    from rnj_agent.prompts import render_run_task, render_system
+    from rnj_agent.prompts import render_run_task
 
     session_id = new_session_id()
     for line in snapshot.notices:
@@ -105,9 +105,9 @@ async def _run(
         task = Task(
             session_id=session_id,
             text=text,
-            system_prompt=render_system(
-                model=model.info.name,
-                protocol=protocol_from(config, model),
+            system_prompt=system_prompt(
+                config,
+                model.info.name,
                 needs_patch=False,
                 agents_md=agents.text if agents else "",
             ),

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from rnj_agent.agent.assembly import Say, agents_file_from, protocol_from, tell_of
+from rnj_agent.agent.assembly import Say, agents_file_from, tell_of
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice
 from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
@@ -18,9 +18,10 @@ from rnj_agent.agent.fix.request import FixRequest
 from rnj_agent.agent.fix.verification import TestCommand, evidence
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.harness import Harness, harness_for
+from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.task import Task
-from rnj_agent.prompts import IssueFacts, render_fix_task, render_system
+from rnj_agent.prompts import Form, IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 
 _CHARS_PER_TOKEN: Final = 3
@@ -35,6 +36,7 @@ class Briefing:
     title: str
     system_prompt: str
     facts: IssueFacts
+    form: Form
     cwd: str
     prelude: tuple[Event, ...]
     tests_found: str
@@ -46,7 +48,9 @@ class Briefing:
             session_id=session_id,
             text=self.title,
             system_prompt=self.system_prompt,
-            user_message=render_fix_task(dataclasses.replace(self.facts, workdir=workdir)),
+            user_message=render_fix_task(
+                dataclasses.replace(self.facts, workdir=workdir), form=self.form
+            ),
             cwd=self.cwd,
             prelude=self.prelude,
         )
@@ -74,6 +78,7 @@ async def brief(
         title=request.issue.title,
         system_prompt=_system_prompt(config, request, model, say),
         facts=_facts(request, workspace, model.info.context_window),
+        form=harness.form,
         cwd=str(request.snapshot.root),
         prelude=tuple(prelude),
         tests_found=found.command if found else "",
@@ -100,9 +105,9 @@ def _system_prompt(config: Config, request: FixRequest, model: Model, say: Say) 
         context_window=model.info.context_window,
     )
     tell_of(agents, say)
-    return render_system(
-        model=model.info.name,
-        protocol=protocol_from(config, model),
+    return system_prompt(
+        config,
+        model.info.name,
         needs_patch=True,
         agents_md=agents.text if agents else "",
     )

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from rnj_agent.agent.assembly import limits_from, protocol_from
+from rnj_agent.agent.assembly import limits_from, offered_tools
 from rnj_agent.agent.calls import OutputTap
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.errors import SessionError
@@ -26,6 +26,8 @@ from rnj_agent.agent.events import (
 )
 from rnj_agent.agent.feedback import INTERRUPTED
 from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
+from rnj_agent.agent.harness import protocol_for
+from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.mending import command_told
@@ -36,10 +38,9 @@ from rnj_agent.agent.messages import AssistantMessage, SystemMessage, UserMessag
 from rnj_agent.agent.modes import Policy
 from rnj_agent.agent.task import Task
 from rnj_agent.agent.workspace import Emit
-from rnj_agent.prompts import render_plan_note, render_run_task, render_system
+from rnj_agent.prompts import render_plan_note, render_run_task
 from rnj_agent.tools.base import ToolContext, ToolResult
 from rnj_agent.tools.bash import BashTool
-from rnj_agent.tools.toolset import toolset
 
 _UNBOUNDED_S: Final = 30 * 24 * 3600.0
 """A person watches the clock, and may take their time to answer a question."""
@@ -59,7 +60,7 @@ class Work:
         self._inbox = inbox
         self._model = place.parts.model
         self._sandbox = place.parts.sandbox
-        self._tools = toolset(submit=False)
+        self._tools = offered_tools(config, self._model.info.name, submit=False)
         self._loop: AgentLoop | None = None
         self._command: asyncio.Task[None] | None = None
         self._is_interrupted = False
@@ -186,13 +187,14 @@ class Work:
     def _protocol(self) -> Protocol:
         """The one that the session's system prompt names, whichever model goes on with it."""
         started = self._journal.marks.started
-        return started.protocol if started else protocol_from(self._config, self._model)
+        return started.protocol if started else protocol_for(self._config, self._model.info.name)
 
     def _system_prompt(self) -> str:
         """The same for all of the session, also where all of it was undone."""
         agents = self._place.agents
-        return self._journal.marks.system_prompt or render_system(
-            model=self._model.info.name,
+        return self._journal.marks.system_prompt or system_prompt(
+            self._config,
+            self._model.info.name,
             protocol=self._protocol,
             needs_patch=False,
             agents_md=agents.text if agents else "",

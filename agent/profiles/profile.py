@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 
 from rnj_agent.agent.config import HarnessSettings, PositiveFloat, PositiveInt
 from rnj_agent.agent.events import Protocol
+from rnj_agent.prompts import Form
 
-Form: TypeAlias = Literal["own", "mini-swe-agent"]
 ToolName: TypeAlias = Literal["bash", "edit", "submit"]
 
 SMALL_PARAMETERS: Final = 4e9

@@ -1,7 +1,6 @@
-"""The two ways in which a model is asked to act: native tool calls, or a bash block in its text."""
+"""The ways in which a model is asked to act: native tool calls, or a bash block in its text."""
 
 from rnj_agent.agent.protocols.base import CallProtocol
-from rnj_agent.agent.protocols.text import TextProtocol
-from rnj_agent.agent.protocols.tools import ToolsProtocol
+from rnj_agent.agent.protocols.choice import choose_protocol
 
-__all__ = ["CallProtocol", "TextProtocol", "ToolsProtocol"]
+__all__ = ["CallProtocol", "choose_protocol"]

@@ -1,7 +1,7 @@
-"""A THOUGHT and one ```bash block: the form that Rnj-1's published agent score was measured with.
+"""A THOUGHT and one ```bash block: the form in which Rnj-1 was measured, read with some patience.
 
-Results go back as user messages, and a submission is a command that prints a sentinel, which the
-bash tool recognises.
+To its letter: ``protocols.mini``. Results go back as user messages, and a submission is a command
+that prints a sentinel, which the bash tool recognises.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 from rnj_agent.agent import events, feedback
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
+from rnj_agent.agent.model import ReplyForm
 from rnj_agent.agent.parser.found import FoundCall
 from rnj_agent.agent.parser.scan import CallScanner
-from rnj_agent.agent.protocols.base import first_arguments
+from rnj_agent.agent.protocols.base import Guided, first_arguments
 from rnj_agent.tools.base import Tool
 
 
@@ -24,7 +25,11 @@ class TextProtocol:
     name: events.Protocol = "text"
     schemas: Sequence[dict[str, Any]] = ()
 
-    def __init__(self, tools: Sequence[Tool]) -> None:
+    def __init__(
+        self, tools: Sequence[Tool], *, guided: Guided = "offered", repairs: bool = True
+    ) -> None:
+        self.reply_form: ReplyForm | None = "bash_block" if guided == "demanded" else None
+        self.repairs = repairs
         self.tool_names = first_arguments([tool for tool in tools if tool.name == "bash"])
 
     def scanner(self) -> CallScanner:
@@ -39,5 +44,5 @@ class TextProtocol:
             content = f"{text[: found.start]}```bash\n{command}\n```"
         return AssistantMessage(content=content, reasoning=reasoning)
 
-    def ask_for_call(self, *, empty: bool) -> str:
-        return feedback.no_bash_block(empty=empty)
+    def correction(self, *, empty: bool, broken: str, cut_at: int | None) -> str:
+        return feedback.correction(feedback.no_bash_block(empty=empty), broken, cut_at)

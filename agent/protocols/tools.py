@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from rnj_agent.agent import events, feedback
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
+from rnj_agent.agent.model import ReplyForm
 from rnj_agent.agent.parser.found import FoundCall
 from rnj_agent.agent.parser.scan import BashBlocks, CallScanner
-from rnj_agent.agent.protocols.base import first_arguments
+from rnj_agent.agent.protocols.base import Guided, first_arguments
 from rnj_agent.tools.base import Tool, function_schema
+
+_FORMS: Final[Mapping[Guided, ReplyForm | None]] = {
+    "not": "free",
+    "offered": None,  # calls are held to their form wherever tools are offered
+    "demanded": "call",
+}
 
 
 class ToolsProtocol:
@@ -21,11 +29,21 @@ class ToolsProtocol:
 
     name: events.Protocol = "tools"
 
-    def __init__(self, tools: Sequence[Tool], *, bash_blocks: BashBlocks = "accepted") -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        *,
+        bash_blocks: BashBlocks = "accepted",
+        guided: Guided = "offered",
+        repairs: bool = True,
+    ) -> None:
         """``bash_blocks``: what a plain ```bash block is; in an answer it is prose."""
         self.tool_names = first_arguments(tools)
         self.schemas = tuple(function_schema(tool) for tool in tools)
+        self._signatures = {tool.name: _texts(tool) for tool in tools}
         self._bash_blocks: BashBlocks = bash_blocks
+        self.reply_form: ReplyForm | None = _FORMS[guided]
+        self.repairs = repairs
 
     def scanner(self) -> CallScanner:
         return CallScanner(self.tool_names, bash_blocks=self._bash_blocks)
@@ -37,5 +55,12 @@ class ToolsProtocol:
             content=text[: found.start].rstrip(), tool_calls=(call,), reasoning=reasoning
         )
 
-    def ask_for_call(self, *, empty: bool) -> str:
-        return feedback.no_tool_call(self.tool_names, empty=empty)
+    def correction(self, *, empty: bool, broken: str, cut_at: int | None) -> str:
+        asked = feedback.no_tool_call(self._signatures, empty=empty)
+        return feedback.correction(asked, broken, cut_at)
+
+
+def _texts(tool: Tool) -> list[str]:
+    """The arguments that a call is made of: the text ones; others only tune it."""
+    properties = function_schema(tool)["function"]["parameters"].get("properties", {})
+    return [name for name, schema in properties.items() if schema.get("type") == "string"]

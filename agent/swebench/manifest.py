@@ -8,25 +8,28 @@ import platform
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 import rnj_agent
-from rnj_agent.agent.assembly import protocol_from
-from rnj_agent.agent.config import LimitSettings, SandboxSettings
+from rnj_agent.agent.assembly import offered_tools
+from rnj_agent.agent.config import Config, LimitSettings, SandboxSettings
 from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.errors import SessionError, UsageError
 from rnj_agent.agent.events import Protocol
+from rnj_agent.agent.harness import harness_for, protocol_for
+from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.presets import BUNDLED
+from rnj_agent.agent.profiles import profile_for
 from rnj_agent.agent.swebench.attempt_spec import ImageSettings
 from rnj_agent.agent.swebench.run_dir import RunDir, read_record, write_record
 from rnj_agent.agent.swebench.run_request import RunRequest
-from rnj_agent.prompts import IssueFacts, render_fix_task, render_system
+from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.tools.base import function_schema
-from rnj_agent.tools.toolset import toolset
 
 _NOT_COMPARED: Final = frozenset({"run_id", "created_at", "versions"})
 _SAMPLING: Final = {"temperature", "top_p", "seed", "max_tokens"}
@@ -59,6 +62,10 @@ class Manifest(BaseModel):
     context_window: int
     protocol: Protocol
     sampling: Mapping[str, float | int | None]
+    profile: str = ""
+    """The model's, by name."""
+    harness: Mapping[str, bool | int | float | str | None] = Field(default_factory=dict)
+    """What helped the model; see ``agent.harness.Harness``."""
     limits: LimitSettings
     sandbox: SandboxSettings
     images: ImageSettings
@@ -72,7 +79,7 @@ class Manifest(BaseModel):
 def make_manifest(request: RunRequest, model: Model) -> Manifest:
     """What this start asks for, of the model that answers."""
     config, info = request.config, model.info
-    protocol = protocol_from(config, model)
+    protocol = protocol_for(config, info.name)
     return Manifest(
         run_id=secrets.token_hex(6),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,11 +94,13 @@ def make_manifest(request: RunRequest, model: Model) -> Manifest:
         context_window=info.context_window,
         protocol=protocol,
         sampling=config.model.model_dump(include=_SAMPLING),
+        profile=profile_for(info.name, name=config.harness.profile).name,
+        harness=asdict(harness_for(config, info.name)),
         limits=config.limits,
         sandbox=config.sandbox,
         images=request.images,
         files_sha256=_files_sha256(request.images),
-        prompts_sha256=_prompts_sha256(info.name, protocol),
+        prompts_sha256=_prompts_sha256(config, info.name),
         test_command=request.test_command,
     )
 
@@ -184,11 +193,12 @@ def _files_sha256(images: ImageSettings) -> dict[str, str]:
     }
 
 
-def _prompts_sha256(model_name: str, protocol: Protocol) -> str:
+def _prompts_sha256(config: Config, model: str) -> str:
     facts = IssueFacts(issue="", workdir="", file_list=(), num_files=0)
+    tools = offered_tools(config, model, submit=True)
     words = [
-        render_system(model=model_name, protocol=protocol, needs_patch=True),
-        render_fix_task(facts),
-        *(json.dumps(function_schema(tool), sort_keys=True) for tool in toolset(submit=True)),
+        system_prompt(config, model, needs_patch=True),
+        render_fix_task(facts, form=harness_for(config, model).form),
+        *(json.dumps(function_schema(tool), sort_keys=True) for tool in tools),
     ]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()

@@ -12,11 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from rnj_agent.agent.assembly import make_loop
+from rnj_agent.agent.config import Config
 from rnj_agent.agent.ending import Ending, ending_of
 from rnj_agent.agent.endpoint import resolve_endpoint
 from rnj_agent.agent.events import RunFinished
 from rnj_agent.agent.follow import follow
 from rnj_agent.agent.fresh_start import Sampling
+from rnj_agent.agent.harness import harness_for
+from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.swebench.attempt_log import AttemptLog, sync_log
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
@@ -31,7 +34,7 @@ from rnj_agent.agent.swebench.run_dir import PATCH, RESULT, write_record, write_
 from rnj_agent.agent.swebench.trial_tally import TrialTally
 from rnj_agent.agent.swebench.workshop import Workshop
 from rnj_agent.agent.task import Task
-from rnj_agent.prompts import IssueFacts, render_fix_task, render_system
+from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import ImageMissingError
 
@@ -129,13 +132,12 @@ class Trial:
             recorder=AttemptLog(session),
         )
         loop.sampling = Sampling(temperature=spec.temperature, seed=spec.seed)
+        name = self._model.info.name
         task = Task(
             session_id=spec.session_id,
             text=spec.instance.instance_id,
-            system_prompt=render_system(
-                model=self._model.info.name, protocol=loop.protocol, needs_patch=True
-            ),
-            user_message=user_message(spec.instance, sandbox.workdir),
+            system_prompt=system_prompt(spec.config, name, needs_patch=True),
+            user_message=user_message(spec.config, name, spec.instance, sandbox.workdir),
             cwd=sandbox.workdir,
         )
         self._finished = await follow(loop.run(task), self._tally)
@@ -193,7 +195,7 @@ def _date_of(instance: Instance) -> str:
     return "" if unix_s(instance.created_at) is None else instance.created_at
 
 
-def user_message(instance: Instance, workdir: str) -> str:
+def user_message(config: Config, model: str, instance: Instance, workdir: str) -> str:
     """What the model is told first: the issue, and nothing that the instance knows of its fix."""
     facts = IssueFacts(issue=instance.problem_statement, workdir=workdir, file_list=(), num_files=0)
-    return render_fix_task(facts)
+    return render_fix_task(facts, form=harness_for(config, model).form)

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from rnj_agent.agent.agents_file import AGENTS_MD, MAX_TOKENS, read_agents_file, told_in
 from rnj_agent.agent.assembly import agents_file_from
 from rnj_agent.agent.config import Config, PromptSettings
-from rnj_agent.prompts import render_system
+from rnj_agent.prompts import Manner, render_system
 
 WINDOW = 32_768
+MANNER = Manner(identity="You are m.", protocol="tools")
 
 
 def prompt_with(text: str) -> str:
-    return render_system(model="m", protocol="tools", needs_patch=False, agents_md=text)
+    return render_system(MANNER, needs_patch=False, agents_md=text)
 
 
 def test_the_model_is_told_all_of_a_short_file(tmp_path: Path) -> None:

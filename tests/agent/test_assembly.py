@@ -11,12 +11,12 @@ from rnj_agent.agent.assembly import (
     limits_from,
     make_loop,
     open_model,
-    protocol_from,
 )
 from rnj_agent.agent.config import Config, LimitSettings, ModelSettings
 from rnj_agent.agent.errors import ConfigError
 from rnj_agent.agent.events import Notice
 from rnj_agent.agent.follow import follow
+from rnj_agent.agent.harness import protocol_for
 from rnj_agent.agent.render import JsonRenderer
 from rnj_agent.agent.scripted_model import ScriptedModel
 from rnj_agent.agent.scripted_server import ScriptedServer, json_reply, text_reply
@@ -41,9 +41,8 @@ def test_limits_reach_the_loop() -> None:
 
 
 def test_protocol_and_default_model() -> None:
-    model = ScriptedModel([])
-    assert protocol_from(Config(), model) == "tools"
-    assert protocol_from(Config(model=ModelSettings(protocol="text")), model) == "text"
+    assert protocol_for(Config(), "scripted") == "tools"
+    assert protocol_for(Config(model=ModelSettings(protocol="text")), "scripted") == "text"
     assert bundled_model_name(Config()) == "qwen2.5-coder-1.5b"
     assert bundled_model_name(Config(model=ModelSettings(name="x"))) == "x"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from jinja2 import UndefinedError
@@ -14,9 +15,10 @@ from jinja2 import UndefinedError
 from rnj_agent import prompts
 from rnj_agent.prompts import (
     IssueFacts,
+    Manner,
     SourceExcerpt,
-    identity,
     render_fix_task,
+    render_mini_format_error,
     render_run_task,
     render_system,
 )
@@ -33,19 +35,23 @@ FACTS = IssueFacts(
     test_output="FAILED test_calc.py::test_add - assert -1 == 5",
 )
 
+
+def _manner(protocol: Literal["tools", "text"], **changes: Any) -> Manner:
+    return Manner(identity="You are Rnj-1.", protocol=protocol, **changes)
+
+
 CASES = {
-    "system_tools_fix": lambda: render_system(
-        model="rnj-1-instruct", protocol="tools", needs_patch=True
+    "system_tools_fix": lambda: render_system(_manner("tools"), needs_patch=True),
+    "system_tools_fix_brief": lambda: render_system(
+        _manner("tools", brief=True, tools=("bash", "submit"), lines=("Be quick.",)),
+        needs_patch=True,
     ),
-    "system_tools_run": lambda: render_system(
-        model="EssentialAI/rnj-1-instruct", protocol="tools", needs_patch=False
-    ),
-    "system_text_fix": lambda: render_system(
-        model="qwen2.5-coder-1.5b", protocol="text", needs_patch=True
-    ),
-    "system_text_run": lambda: render_system(
-        model="rnj-1-instruct", protocol="text", needs_patch=False
-    ),
+    "system_tools_run": lambda: render_system(_manner("tools"), needs_patch=False),
+    "system_text_fix": lambda: render_system(_manner("text"), needs_patch=True),
+    "system_text_run": lambda: render_system(_manner("text"), needs_patch=False),
+    "mini_system": lambda: render_system(_manner("text", form="mini-swe-agent"), needs_patch=True),
+    "mini_task": lambda: render_fix_task(FACTS, form="mini-swe-agent"),
+    "mini_format_error": lambda: render_mini_format_error(2),
     "task_fix": lambda: render_fix_task(FACTS),
     "task_fix_bare": lambda: render_fix_task(
         IssueFacts(issue="It is slow.", workdir="/workspace", file_list=["a.py"], num_files=1)
@@ -61,16 +67,6 @@ def test_rendered_prompt_is_the_golden_one(name: str) -> None:
     if os.environ.get("RNJ_UPDATE_GOLDEN"):
         golden.write_text(rendered, encoding="utf-8")
     assert rendered == golden.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("name", ["rnj-1-instruct", "EssentialAI/rnj-1-instruct", "Rnj-1"])
-def test_rnj_is_told_who_made_it(name: str) -> None:
-    assert identity(name) == "You are Rnj-1, a model for code by Essential AI."
-
-
-@pytest.mark.parametrize("name", ["qwen2.5-coder-1.5b", "org/some-model"])
-def test_another_model_goes_by_its_own_name(name: str) -> None:
-    assert identity(name) == f"You are {name.rsplit('/', 1)[-1]}."
 
 
 def test_no_prompt_names_another_vendor() -> None:
