@@ -54,11 +54,15 @@ def offered_tools(config: Config, model: str, *, submit: bool) -> tuple[Tool, ..
     Raises:
         ConfigError: there is no profile of the name that the configuration gives.
     """
+    from rnj_agent.tools.bash import BashTool
     from rnj_agent.tools.mini_bash import MiniBashTool
     from rnj_agent.tools.toolset import toolset
+    from rnj_agent.tools.write import WriteTool
 
     if submit and harness_for(config, model).form == "mini-swe-agent":
         return (MiniBashTool(),)
+    if protocol_for(config, model) == "blocks":
+        return (BashTool(), WriteTool())
     offered = profile_for(model, name=config.harness.profile).tools
     return tuple(tool for tool in toolset(submit=submit) if tool.name in offered)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rnj_agent.agent.presets import BUNDLED, PRESETS
 
-ProtocolChoice = Literal["auto", "tools", "text"]
+ProtocolChoice = Literal["auto", "tools", "text", "blocks"]
 SandboxKind = Literal["auto", "docker", "bubblewrap", "host"]
 
 PositiveInt = Annotated[int, Field(gt=0)]

@@ -24,7 +24,7 @@ from typing import Literal, TypeAlias
 
 from rnj_agent.agent.messages import Message, ToolCall, UserMessage
 
-Protocol: TypeAlias = Literal["tools", "text"]
+Protocol: TypeAlias = Literal["tools", "text", "blocks"]
 
 TestPhase: TypeAlias = Literal[
     "before",  # any change

@@ -32,6 +32,11 @@ def no_bash_block(*, empty: bool) -> str:
     return f"{what} Give a THOUGHT and then exactly one fenced bash block."
 
 
+def no_block(*, empty: bool) -> str:
+    what = "Your reply was empty." if empty else "Your reply held no code block."
+    return f"{what} Give a THOUGHT and then one code block: corrected code, or a command."
+
+
 def correction(asked: str, broken: str, cut_at: int | None) -> str:
     """What is said to a reply without a call that can be run.
 

@@ -111,7 +111,7 @@ class History:
         return messages
 
     def _result(self, call_id: str, content: str) -> Message:
-        if self._protocol == "text":
+        if self._protocol != "tools":
             return UserMessage(content=content)
         return ToolMessage(tool_call_id=call_id, content=content)
 

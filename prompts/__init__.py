@@ -50,7 +50,7 @@ class Manner:
 
     identity: str
     """Who it is, in one sentence: a small model asked for its name invents one."""
-    protocol: Literal["tools", "text"]
+    protocol: Literal["tools", "text", "blocks"]
     lines: Sequence[str] = ()
     """What it is told besides."""
     brief: bool = False

@@ -42,7 +42,7 @@ _MODEL = (
     _setting(
         "--protocol",
         key="model.protocol",
-        type=click.Choice(["auto", "tools", "text"]),
+        type=click.Choice(["auto", "tools", "text", "blocks"]),
         help="How the model acts: native tool calls, or one bash block a turn.",
     ),
     _setting(

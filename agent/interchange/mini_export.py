@@ -152,7 +152,7 @@ class _Fold:
     def _result(self, event: ToolCallFinished) -> None:
         self.now_s += event.duration_s
         extra = self._observed(event.exit_code)
-        if self.started is not None and self.started.protocol == "text":
+        if self.started is not None and self.started.protocol != "tools":
             self._add("user", event.content, extra)
         else:
             self._add("tool", event.content, extra, event.call_id)

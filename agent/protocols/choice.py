@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rnj_agent.agent import events
 from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.protocols.base import CallProtocol
+from rnj_agent.agent.protocols.blocks import BlocksProtocol
 from rnj_agent.agent.protocols.mini import MiniTextProtocol
 from rnj_agent.agent.protocols.text import TextProtocol
 from rnj_agent.agent.protocols.tools import ToolsProtocol
@@ -28,6 +29,8 @@ def choose_protocol(
         return MiniTextProtocol(tools)
     guided = ("demanded" if needs_patch else "offered") if harness.guided_calls else "not"
     repairs = harness.repair_calls
+    if name == "blocks":
+        return BlocksProtocol(tools, needs_path=not needs_patch, repairs=repairs)
     if name == "text":
         return TextProtocol(tools, guided=guided, repairs=repairs)
     blocks = "accepted" if needs_patch else "prose"

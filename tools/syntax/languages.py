@@ -103,3 +103,32 @@ def _as_utf8(source: bytes) -> bytes:
     except UnicodeDecodeError:
         source = source.translate(_NOT_ASCII)
     return b"   " + source[len(_BOM) :] if source.startswith(_BOM) else source
+
+
+_OTHER_NAMES = {
+    "py": "python",
+    "python3": "python",
+    "js": "javascript",
+    "jsx": "javascript",
+    "node": "javascript",
+    "ts": "typescript",
+    "golang": "go",
+    "rs": "rust",
+    "c++": "cpp",
+    "cc": "cpp",
+    "cs": "csharp",
+    "c#": "csharp",
+    "rb": "ruby",
+    "sh": "bash",
+    "shell": "bash",
+}
+
+
+def suffix_of(name: str) -> str:
+    """The usual suffix of a language's files; empty where the name tells none.
+
+    Args:
+        name: as code blocks give it.
+    """
+    plain = name.strip().lower()
+    return _SUFFIXES.get(_OTHER_NAMES.get(plain, plain), "").partition(" ")[0]

@@ -1,0 +1,137 @@
+"""The write tool: a block of code goes into the file that it belongs to.
+
+Offered where a model writes code better than edits: in the ``blocks`` protocol. A block may hold
+the whole file or only the definitions that change (``syntax.splice``), and where it does not name
+its file, what it defines does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import BaseModel, Field, ValidationError
+
+from rnj_agent.sandbox.base import Sandbox
+from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
+from rnj_agent.tools.file_text import FileText
+from rnj_agent.tools.syntax.languages import suffix_of
+from rnj_agent.tools.syntax.splice import SpliceError, splice
+from rnj_agent.tools.syntax.symbols import definitions
+
+_MAX_SHOWN_LINES: Final = 30
+_MAX_SEARCHED_FILES: Final = 200
+_TEST_PATH: Final = re.compile(
+    r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|[._]test\.|[._]spec\."
+)
+
+
+class WriteArguments(BaseModel):
+    path: str = Field(default="", description="The file, relative to the repository's root.")
+    content: str = Field(description="The whole file, or whole functions or classes of it.")
+    language: str = Field(default="", description="The language, as code blocks name it.")
+
+
+class WriteTool:
+    name = "write"
+    arguments_type = WriteArguments
+    description = "Write a file, or replace functions or classes in it. Returns what changed."
+
+    async def run(self, arguments: str, context: ToolContext) -> ToolResult:
+        try:
+            asked = WriteArguments.model_validate_json(arguments)
+        except ValidationError as error:
+            return _refused(describe_invalid(self.name, error))
+        if not asked.content.strip():
+            return _refused("The block is empty. Nothing was changed.")
+        try:
+            return await _write(asked, context.sandbox)
+        except SandboxFileError as error:
+            return _refused(f"{error.message}. Nothing was changed.")
+        except SpliceError as error:
+            return _refused(f"Nothing was changed: {error}.")
+        except UnicodeEncodeError as error:
+            return _refused(f"Nothing was changed: the file is {error.encoding} text.")
+
+
+async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
+    path = await _resolved(asked, sandbox)
+    place = posixpath.normpath(posixpath.join(sandbox.workdir, path))
+    if not place.startswith(sandbox.workdir + "/"):
+        return _refused(f"{path} is outside the repository. Nothing was changed.")
+    path = posixpath.relpath(place, sandbox.workdir)
+    try:
+        existing = await sandbox.read_file(place)
+    except SandboxFileError:
+        existing = b""
+    if not existing.strip():
+        text = asked.content.rstrip("\n") + "\n"
+        await sandbox.write_file(place, FileText("", "utf-8", False).to_bytes(text))
+        return ToolResult(content=f"Created {path}, {len(text.splitlines())} lines.")
+    file = FileText.from_bytes(existing)
+    merged = splice(path, file.text, asked.content.replace("\r\n", "\n"))
+    changed = _difference(file.text, merged.text)
+    if not changed:
+        return _refused(f"{path} holds exactly this already: nothing was changed.")
+    await sandbox.write_file(place, file.to_bytes(merged.text))
+    what = f"replaced {', '.join(merged.replaced)} in" if merged.replaced else "rewrote"
+    return ToolResult(content="\n".join([f"[{what} {path}:]", *changed]))
+
+
+async def _resolved(asked: WriteArguments, sandbox: Sandbox) -> str:
+    """The file that is meant.
+
+    Raises:
+        SpliceError: none is named, and what the block defines does not tell.
+    """
+    path = asked.path.strip().removeprefix(sandbox.workdir + "/")
+    listed = await _listed(sandbox)
+    if path in listed:
+        return path
+    same_name = [each for each in listed if posixpath.basename(each) == posixpath.basename(path)]
+    if path:
+        return same_name[0] if len(same_name) == 1 and "/" not in path else path
+    suffix = suffix_of(asked.language)
+    names = {symbol.name for symbol in definitions(f"block{suffix}", asked.content.encode())}
+    candidates = [each for each in listed if suffix and each.endswith(suffix)]
+    shared = {each: await _num_shared(each, names, sandbox) for each in candidates}
+    most = max(shared.values(), default=0)
+    best = [each for each, number in shared.items() if number == most]
+    if not most or len(best) > 1:
+        raise SpliceError("name the file, on a line of its own above the block")
+    return best[0]
+
+
+async def _listed(sandbox: Sandbox) -> Sequence[str]:
+    """Files of the repository that are no tests."""
+    result = await sandbox.execute(
+        "git -c core.quotePath=false ls-files -co --exclude-standard", cwd=sandbox.workdir
+    )
+    paths = [line for line in result.output.splitlines() if not _TEST_PATH.search(line)]
+    return paths[:_MAX_SEARCHED_FILES] if result.exit_code == 0 else ()
+
+
+async def _num_shared(path: str, names: set[str], sandbox: Sandbox) -> int:
+    try:
+        source = await sandbox.read_file(posixpath.join(sandbox.workdir, path))
+    except SandboxFileError:
+        return 0
+    return len(names & {symbol.name for symbol in definitions(path, source)})
+
+
+def _difference(before: str, after: str) -> list[str]:
+    """The lines that went and came, without their surroundings."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    changed = [line for line in lines if line[:3] not in {"---", "+++"} and line[:2] != "@@"]
+    if len(changed) > _MAX_SHOWN_LINES:
+        num_gone = len(changed) - _MAX_SHOWN_LINES
+        changed = [*changed[:_MAX_SHOWN_LINES], f"[{num_gone} more changed lines]"]
+    return changed
+
+
+def _refused(content: str) -> ToolResult:
+    return ToolResult(content=content, is_error=True)
