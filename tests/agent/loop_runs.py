@@ -40,9 +40,9 @@ class ScriptedWorkspace:
     reviews: list[Review] = field(default_factory=list[Review])
     patch: str = "--- a/x\n+++ b/x\n"
     events: tuple[Event, ...] = ()
-    """Emitted during each review."""
+    """Emitted during each review and each ``start_over``."""
     error: Exception | None = None
-    """Raised by ``collect``."""
+    """Raised by ``collect`` and by ``start_over``."""
     evidence: list[Evidence] = field(default_factory=list[Evidence])
     """What ``after_call`` says, call by call; then nothing."""
     tried: list[str] = field(default_factory=list[str])
@@ -63,6 +63,10 @@ class ScriptedWorkspace:
 
     async def start_over(self, emit: Emit) -> str:
         self.num_started_over += 1
+        for event in self.events:
+            emit(event)
+        if self.error is not None:
+            raise self.error
         return self.tried.pop(0) if self.tried else ""
 
     async def collect(self) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rnj_agent.agent.errors import ModelError, ModelUnavailableError, SessionError
 from rnj_agent.agent.events import Event, VerificationStarted
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import history
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.messages import ToolCall
@@ -20,7 +21,7 @@ from rnj_agent.agent.model import (
     UsageChunk,
 )
 from rnj_agent.agent.scripted_model import ScriptedModel, ScriptedTurn
-from rnj_agent.agent.workspace import Review
+from rnj_agent.agent.workspace import UNCHANGED, Evidence, Review
 from rnj_agent.sandbox.errors import SandboxFileError, SandboxLostError
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 from tests.agent.loop_runs import (
@@ -59,6 +60,12 @@ REVIEWS = st.lists(
     st.builds(Review, accepted=st.booleans(), verified=st.sampled_from([None, True, False])),
     max_size=3,
 )
+HARNESSES = st.builds(
+    Harness,
+    nudges=st.booleans(),
+    fresh_starts=st.integers(0, 3),
+    steps_per_start=st.sampled_from([None, 1, 2]),
+)
 
 
 class _FailingRecorder:
@@ -87,6 +94,7 @@ async def consume(
     recorder: _FailingRecorder,
     protocol: str,
     interrupt_at: int,
+    harness: Harness,
 ) -> list[Event]:
     sandbox = FakeSandbox(
         [
@@ -100,6 +108,7 @@ async def consume(
         recorder=recorder,
         sandbox=sandbox,
         protocol=protocol,
+        harness=harness,
         limits=Limits(max_steps=8, max_wall_s=5),
     )
     events: list[Event] = []
@@ -119,6 +128,7 @@ async def consume(
     room=st.sampled_from([10**6, 10**6, 3, 12]),
     interrupt_at=st.one_of(st.just(10**6), st.integers(1, 40)),
     protocol=st.sampled_from(["tools", "text"]),
+    harness=HARNESSES,
 )
 @settings(max_examples=300, deadline=None)
 def test_every_run_opens_and_closes_in_order(
@@ -129,17 +139,22 @@ def test_every_run_opens_and_closes_in_order(
     room: int,
     interrupt_at: int,
     protocol: str,
+    harness: Harness,
 ):
     started = VerificationStarted(phase="after", command="pytest")
     workspace = ScriptedWorkspace(
         reviews,
         error=SandboxFileError("no space") if fails else None,
         events=(started,) if opens else (),
+        evidence=[Evidence(state=UNCHANGED)] * 8,
     )
     recorder = _FailingRecorder(room)
-    events = asyncio.run(consume(turns, workspace, recorder, protocol, interrupt_at))
+    events = asyncio.run(consume(turns, workspace, recorder, protocol, interrupt_at, harness))
     check_invariants(events)
     assert recorder.events == events[:room]
     assert recorder.num_closed == 1
     roles = [message.role for message in history(events)]
     assert roles[:2] == ["system", "user"]
+    num_starts = 1 + sum(event.kind == "started_over" for event in events)
+    assert num_starts <= 1 + harness.fresh_starts
+    assert num_starts - 1 <= workspace.num_started_over <= num_starts
