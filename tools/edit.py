@@ -1,29 +1,42 @@
-"""The edit tool: replace one exact piece of a file, or create a file.
+"""The edit tool: replace a piece of a file, or create a file.
 
-Not covered: matches that are only nearly right. They are shown, with their lines, and left to the
-model.
+Not covered: matches that differ in more than white space. They are shown, with their lines, and
+left to the model.
 """
 
 from __future__ import annotations
 
 import posixpath
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+)
 
 from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.tools import edit_answers
 from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
+from rnj_agent.tools.edit_match import Several, apply_exactly
+from rnj_agent.tools.edit_place import edit_text, made_before
+from rnj_agent.tools.edit_readings import without_fence
 from rnj_agent.tools.file_text import FileText
-from rnj_agent.tools.nearest import describe_nearest, line_of, numbered
-
-_MAX_SHOWN_LINES = 40
-_CONTEXT_LINES = 3
+from rnj_agent.tools.nearest import describe_nearest
+from rnj_agent.tools.rewrite import judge_rewrite
 
 
 def _clean_path(path: str) -> str:
     if not path.strip() or "\0" in path:
         raise ValueError("must name a file")
     return path.strip()
+
+
+def _number(line: Any) -> Any:
+    return line or 0  # some models write null for what they leave out
 
 
 class EditArguments(BaseModel):
@@ -43,12 +56,23 @@ class EditArguments(BaseModel):
             "new", "new_string", "new_str", "replace", "replacement", "content", "file_text"
         ),
     )
+    line: Annotated[int, BeforeValidator(_number)] = Field(
+        default=0,
+        ge=0,
+        description="Only where old occurs several times: the line at which it begins.",
+        validation_alias=AliasChoices("line", "line_number", "start_line"),
+    )
 
 
 class EditTool:
+    """``tolerant``: takes what matches but for white space, too, and whole new texts of files."""
+
     name = "edit"
     arguments_type = EditArguments
     description = "Replace a piece of text in a file, or create a file. Returns the new lines."
+
+    def __init__(self, *, tolerant: bool = True) -> None:
+        self._tolerant = tolerant
 
     async def run(self, arguments: str, context: ToolContext) -> ToolResult:
         try:
@@ -60,7 +84,7 @@ class EditTool:
             return _refused(f"{asked.path} is outside the repository. Nothing was changed.")
         if asked.old == asked.new:
             return _refused("old and new are the same text. Nothing was changed.")
-        act = _replace if asked.old else _create
+        act = self._replace if asked.old else self._write
         try:
             return await act(asked, path, context)
         except SandboxFileError as error:
@@ -69,63 +93,58 @@ class EditTool:
             bad = error.object[error.start : error.end]
             return _refused(f"{asked.path} is {error.encoding} text and cannot hold {bad!r}.")
 
+    async def _write(self, asked: EditArguments, path: str, context: ToolContext) -> ToolResult:
+        try:
+            existing = await context.sandbox.read_file(path)
+        except SandboxFileError:
+            existing = b""
+        if existing.strip():
+            return await self._rewrite(asked, path, existing, context)
+        text = self._whole(asked)
+        await context.sandbox.write_file(path, FileText("", "utf-8").to_bytes(text))
+        return ToolResult(content=f"Created {asked.path}, {len(text.splitlines())} lines.")
 
-async def _create(asked: EditArguments, path: str, context: ToolContext) -> ToolResult:
-    try:
-        existing = await context.sandbox.read_file(path)
-    except SandboxFileError:
-        existing = b""
-    if existing.strip():
-        num_lines = len(existing.splitlines())
-        return _refused(
-            f"{asked.path} exists already and has {num_lines} lines; it was not overwritten. "
-            "To change it, call edit with old set to the exact lines to replace and new to what "
-            "shall stand there. Read the file first if you have not."
-        )
-    await context.sandbox.write_file(path, FileText("", "utf-8", False).to_bytes(asked.new))
-    return ToolResult(content=f"Created {asked.path}, {len(asked.new.splitlines())} lines.")
+    async def _rewrite(
+        self, asked: EditArguments, path: str, existing: bytes, context: ToolContext
+    ) -> ToolResult:
+        file = FileText.from_bytes(existing)
+        text = self._whole(asked).replace("\r\n", "\n").rstrip("\n")
+        old, new = file.text.rstrip("\n").split("\n"), text.split("\n")
+        if old == new:
+            return _refused(f"{asked.path} holds exactly that already. Nothing was changed.")
+        if not self._tolerant:
+            return _refused(edit_answers.not_overwritten(asked.path, old, new))
+        rewrite = judge_rewrite(asked.path, old, new)
+        if rewrite.objection:
+            return _refused(edit_answers.not_overwritten(asked.path, old, new, rewrite))
+        data = file.to_bytes(text + file.text[len(file.text.rstrip("\n")) :])
+        await context.sandbox.write_file(path, data)
+        return ToolResult(content=edit_answers.rewritten(asked.path, new, rewrite.hunks))
 
+    def _whole(self, asked: EditArguments) -> str:
+        """A file's whole text, which models like to fence."""
+        keeps = not self._tolerant or asked.path.endswith((".md", ".markdown", ".mdx"))
+        return asked.new if keeps else without_fence(asked.new)
 
-async def _replace(asked: EditArguments, path: str, context: ToolContext) -> ToolResult:
-    file = FileText.from_bytes(await context.sandbox.read_file(path))
-    old, new = asked.old, asked.new
-    if file.crlf:
-        old, new = old.replace("\r\n", "\n"), new.replace("\r\n", "\n")
-    count = file.text.count(old)
-    if count == 0:
-        return _refused(f"old was not found in {asked.path}. {describe_nearest(file.text, old)}")
-    if count > 1:
-        return _refused(_ambiguous(asked.path, file.text, old, count))
-    start = file.text.index(old)
-    edited = file.text[:start] + new + file.text[start + len(old) :]
-    await context.sandbox.write_file(path, file.to_bytes(edited))
-    return ToolResult(content=_changed(asked.path, edited, start, new))
-
-
-def _ambiguous(path: str, text: str, old: str, count: int) -> str:
-    starts: list[int] = []
-    at = text.find(old)
-    while at >= 0 and len(starts) < 10:
-        starts.append(line_of(text, at))
-        at = text.find(old, at + len(old))
-    places = ", ".join(str(line) for line in starts)
-    return (
-        f"old occurs {count} times in {path}, at lines {places}{', …' if count > 10 else ''}. "
-        "Nothing was changed. Take more lines around the right one into old and new."
-    )
-
-
-def _changed(path: str, text: str, start: int, new: str) -> str:
-    """The lines as they stand now, with their numbers and a few around them."""
-    first = line_of(text, start)
-    last = first + new.removesuffix("\n").count("\n")
-    lines = text.splitlines()
-    shown = numbered(lines, first - _CONTEXT_LINES, last + _CONTEXT_LINES)
-    if len(shown) > _MAX_SHOWN_LINES:
-        half = _MAX_SHOWN_LINES // 2
-        gone = f"[{len(shown) - 2 * half} lines not shown]"
-        shown = [*shown[:half], gone, *shown[-half:]]
-    return "\n".join([f"Edited {path}. Now:", *shown])
+    async def _replace(self, asked: EditArguments, path: str, context: ToolContext) -> ToolResult:
+        file = FileText.from_bytes(await context.sandbox.read_file(path))
+        old, new = asked.old, asked.new
+        if file.crlf or "\r" not in file.text:
+            old, new = old.replace("\r\n", "\n"), new.replace("\r\n", "\n")
+        if self._tolerant:
+            found = edit_text(asked.path, file.text, old, new, near=asked.line)
+            line = None if isinstance(found, Several) else made_before(file.text, old, new, found)
+            if line is not None:
+                return _refused(edit_answers.made_before(asked.path, file.text, line, new))
+        else:
+            found = apply_exactly(file.text, old, new, near=asked.line)
+        if found is None:
+            nearest = describe_nearest(file.text, old)
+            return _refused(f"old was not found in {asked.path}. {nearest}")
+        if isinstance(found, Several):
+            return _refused(edit_answers.ambiguous(asked.path, found))
+        await context.sandbox.write_file(path, file.to_bytes(found.text))
+        return ToolResult(content=edit_answers.changed(asked.path, found))
 
 
 def _refused(content: str) -> ToolResult:

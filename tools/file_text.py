@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_BOM = "\ufeff"
+
 
 @dataclass(frozen=True, slots=True)
 class FileText:
     text: str
     """With ``\\n`` line ends where the file has one style throughout."""
     encoding: str
-    crlf: bool
+    crlf: bool = False
+    bom: bool = False
 
     @staticmethod
     def from_bytes(data: bytes) -> FileText:
-        """Decode as UTF-8, or byte for byte as Latin-1; a BOM stays a character of the text."""
+        """Decode as UTF-8, or byte for byte as Latin-1; a BOM is no part of the text."""
         try:
             text, encoding = data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             text, encoding = data.decode("latin-1"), "latin-1"
+        bom = text.startswith(_BOM)
+        text = text.removeprefix(_BOM)
         crlf = "\r\n" in text and text.count("\r\n") == text.count("\n")
-        return FileText(text.replace("\r\n", "\n") if crlf else text, encoding, crlf)
+        return FileText(text.replace("\r\n", "\n") if crlf else text, encoding, crlf, bom)
 
     def to_bytes(self, text: str) -> bytes:
         """Encode an edited text as the file was.
@@ -30,4 +35,4 @@ class FileText:
         """
         if self.crlf:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-        return text.encode(self.encoding)
+        return (_BOM + text if self.bom else text).encode(self.encoding)

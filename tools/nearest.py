@@ -22,7 +22,7 @@ def numbered(lines: list[str], first: int, last: int) -> list[str]:
 
 def describe_nearest(text: str, old: str) -> str:
     """Where ``text`` comes nearest to ``old``, and how it differs, in words and lines."""
-    lines, wanted = text.splitlines()[:_MAX_FILE_LINES], old.strip("\n").splitlines()
+    lines, wanted = text.split("\n")[:_MAX_FILE_LINES], old.strip("\n").split("\n")
     start = _nearest_start(lines, wanted)
     if start is None:
         return "Nothing in the file is close to it. Read the file and copy the lines exactly."

@@ -8,7 +8,12 @@ from rnj_agent.tools.edit import EditTool
 from rnj_agent.tools.submit import SubmitTool
 
 
-def toolset(*, submit: bool = True) -> tuple[Tool, ...]:
-    """Fresh tools for one run; ``submit`` only where there is something to submit."""
-    tools: tuple[Tool, ...] = (BashTool(), EditTool())
+def toolset(*, submit: bool = True, tolerant_edits: bool = True) -> tuple[Tool, ...]:
+    """Fresh tools for one run.
+
+    Args:
+        submit: only where there is something to submit.
+        tolerant_edits: see ``EditTool``.
+    """
+    tools: tuple[Tool, ...] = (BashTool(), EditTool(tolerant=tolerant_edits))
     return (*tools, SubmitTool()) if submit else tools

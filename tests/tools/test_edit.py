@@ -31,7 +31,8 @@ async def test_a_unique_piece_is_replaced_and_its_lines_are_shown():
 
 async def test_a_text_that_is_not_there_shows_where_it_nearly_is():
     sandbox = with_file()
-    result = await use(EditTool(), sandbox, path="a.py", old="if x:\n  return 1", new="pass")
+    tool = EditTool(tolerant=False)
+    result = await use(tool, sandbox, path="a.py", old="if x:\n  return 1", new="pass")
     assert result.is_error
     assert "differs only in white space" in result.content
     assert "    2      if x:\n    3          return 1" in result.content

@@ -1,0 +1,73 @@
+"""Make an edit in a text: as it is written, else as it may have been meant."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rnj_agent.tools.edit_elided import apply_elided
+from rnj_agent.tools.edit_match import (
+    Edited,
+    Several,
+    apply_exactly,
+    apply_tolerantly,
+    stands_already,
+)
+from rnj_agent.tools.edit_readings import Reading, readings
+from rnj_agent.tools.syntax.errors import new_syntax_errors
+
+
+def edit_text(
+    path: str, text: str, old: str, new: str, *, near: int = 0
+) -> Edited | Several | None:
+    """Replace ``old`` by ``new`` in the only place that it can mean.
+
+    Args:
+        path: names the language.
+        text: of the file.
+        old: what the model takes to stand there.
+        new: what shall stand there.
+        near: a line that chooses among several places; 0: none.
+
+    Returns:
+        None: it means none.
+    """
+    for reading in readings(old, new):
+        found = _apply(text, reading, near or reading.near)
+        if isinstance(found, Edited) and reading.unescaped and _breaks(path, text, found.text):
+            continue
+        if isinstance(found, Edited):
+            how = ", ".join(filter(None, [reading.how, found.how]))
+            return dataclasses.replace(found, how=how)
+        if found is not None:
+            return found
+    return apply_elided(text, old, new)
+
+
+def made_before(text: str, old: str, new: str, found: Edited | None) -> int | None:
+    """The line where ``new`` stands, if the edit seems to have been made already.
+
+    Args:
+        text: of the file.
+        old: what the model takes to stand there.
+        new: what shall stand there.
+        found: what came of the edit. Where ``new`` holds ``old``, that can be made again and again.
+    """
+    for reading in readings(old, new):
+        line = stands_already(text, reading.old, reading.new)
+        if line is None:
+            continue
+        last = line + reading.new.strip("\n").count("\n")
+        if found is None or (reading.old in reading.new and line <= found.first <= last):
+            return line
+    return None
+
+
+def _apply(text: str, reading: Reading, near: int) -> Edited | Several | None:
+    if not reading.old.strip():
+        return None
+    exact = apply_exactly(text, reading.old, reading.new, near=near)
+    return exact or apply_tolerantly(text, reading.old, reading.new, near=near)
+
+
+def _breaks(path: str, before: str, after: str) -> bool:
+    return bool(new_syntax_errors(path, before.encode(), after.encode()))
