@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,17 @@ from benchmarks.resolve.mini_trajectory import read_trajectory, tally_of
 from benchmarks.resolve.outcome import Server
 from benchmarks.resolve.tasks import Task
 from rnj_agent.agent.scripted_server import ScriptedReply, ScriptedServer, json_reply
+from rnj_agent.sandbox.engine import connect
+from rnj_agent.sandbox.errors import SandboxUnavailableError
 
 PYTHON = os.environ.get("RNJ_MINI_PYTHON", "")
+needs_mini = pytest.mark.skipif(
+    not PYTHON or not shutil.which("docker"),
+    reason="needs the docker program, and RNJ_MINI_PYTHON: a Python with mini-swe-agent 2.4.6",
+)
 FIX = "sed -i 's/a - b/a + b/' sums.py && sed -n 1,9p sums.py"
+CHANGE = "-    return a - b\n+    return a + b\n"
+PATH = "/v1/chat/completions"
 SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 
@@ -92,21 +101,53 @@ TASK = Task(
 )
 
 
+@pytest.fixture(autouse=True)
+def engine_is_ready(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("docker") is None:
+        return
+    try:
+        connect().close()
+    except SandboxUnavailableError as exc:
+        pytest.skip(f"{exc.message}; {exc.hint}")
+
+
+def scripted_by(*commands: str) -> ScriptedServer:
+    return ScriptedServer({PATH: [says(command) for command in commands]})
+
+
+def rival_on(scripted: ScriptedServer, python: str, *, max_steps: int = 5) -> MiniSweAgent:
+    server = Server(base_url=scripted.base_url, api_key="secret", model="scripted", seed=7)
+    return MiniSweAgent(server, python=Path(python), max_steps=max_steps)
+
+
+@needs_mini
 @pytest.mark.docker
-@pytest.mark.skipif(not shutil.which("docker"), reason="mini-SWE-agent needs the docker program")
-@pytest.mark.skipif(not PYTHON, reason="RNJ_MINI_PYTHON names no Python with mini-swe-agent 2.4.6")
 async def test_it_works_in_our_sandbox(tmp_path: Path) -> None:
-    replies = [says(FIX), says(SUBMIT)]
-    async with ScriptedServer({"/v1/chat/completions": replies}) as scripted:
-        server = Server(base_url=scripted.base_url, api_key="secret", model="scripted", seed=7)
-        rival = MiniSweAgent(server, python=Path(PYTHON), max_steps=5)
-        outcome = await rival.solve(TASK, tmp_path)
-    first, second = scripted.bodies("/v1/chat/completions")
+    async with scripted_by(FIX, SUBMIT) as scripted:
+        outcome = await rival_on(scripted, PYTHON).solve(TASK, tmp_path)
+    first, second = scripted.bodies(PATH)
     assert (first["seed"], first["temperature"], first["model"]) == (7, 0.0, "scripted")
     assert scripted.requests[0].headers["authorization"] == "Bearer secret"
     assert TASK.test_command in first["messages"][-1]["content"]
     assert "return a + b" in second["messages"][-1]["content"]
-    assert "-    return a - b\n+    return a + b\n" in outcome.patch
+    assert CHANGE in outcome.patch
     assert (outcome.ending, outcome.num_steps) == ("Submitted", 2)
     assert (outcome.num_prompt_tokens, outcome.num_completion_tokens) == (200, 20)
     assert "secret" not in (tmp_path / "trajectory.json").read_text()
+
+
+@needs_mini
+@pytest.mark.docker
+async def test_what_it_did_counts_without_a_submission(tmp_path: Path) -> None:
+    async with scripted_by(FIX) as scripted:
+        outcome = await rival_on(scripted, PYTHON, max_steps=1).solve(TASK, tmp_path)
+    assert outcome.ending == "LimitsExceeded"
+    assert CHANGE in outcome.patch
+
+
+@pytest.mark.docker
+async def test_a_python_without_it_is_told(tmp_path: Path) -> None:
+    async with scripted_by(SUBMIT) as scripted:
+        with pytest.raises(RuntimeError, match="does not start"):
+            await rival_on(scripted, sys.executable).solve(TASK, tmp_path)
+    assert "No module named 'minisweagent'" in (tmp_path / "log").read_text()
