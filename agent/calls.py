@@ -37,6 +37,8 @@ class CallRunner:
     stream: EventStream
     spent: Spent
     guard: LoopGuard
+    max_output_chars: int
+    """Of a command's output in what the model is told."""
 
     async def run(
         self, call: ToolCall, repaired: tuple[str, ...], clock: StepClock
@@ -81,6 +83,7 @@ class CallRunner:
             sandbox=self.sandbox,
             on_output=OutputTap(call.id, self.stream.emit).show,
             timeout_s=self.limits.command_timeout_s,
+            max_output_chars=self.max_output_chars,
         )
         try:
             return await tool.run(call.arguments, context)

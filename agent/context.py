@@ -1,31 +1,46 @@
-"""Keep the prompt within the model's window: count exactly, shorten old results, else say why not.
+"""Keep the prompt within the model's window: count exactly, shorten what is old, else say why not.
 
-Nothing is ever left out silently: each change is a ``ContextCompacted`` event, and the shortened
-text says of itself that it was shortened.
+Nothing is ever left out silently: each change is a ``ContextCompacted`` event with what it costs,
+and the shortened text says of itself that it was shortened.
+
+When, and how much. With a prefix cache a step costs the prefill of its new tokens alone; old ones
+cost nothing, be they a summary or whole. A change costs the prefill of all that stands behind it.
+So early shortening saves nothing and pays at once: it waits until the window is full. Then it goes
+from the budget B down to a target t B. What is freed, (1 - t) B, is filled by new tokens, and then
+the next change reads at most t B again: t / (1 - t) old tokens for each new one. That is 1.5 at
+t = 0.6, 1 at 0.5, and 0.43 at 0.3, where much would be gone that is still of use. With t = 0.5, no
+more is read again in the long run than is read for the first time. Without a prefix cache, where
+every step reads everything, earlier would be cheaper.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from rnj_agent.agent.compaction import Compaction, Stage, size
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import ContextCompacted
 from rnj_agent.agent.messages import Message
 from rnj_agent.agent.model import Model
 
-_NUM_KEPT = 2
-"""The last results are never shortened: the model is working with them."""
-_STUB_SIDE_CHARS = 200
-_WORTH_CHARS = 3 * 2 * _STUB_SIDE_CHARS
-"""A result shorter than this stays: shortening it would gain little and cost the whole prefix."""
-_TARGET = 0.6
-"""Of the budget. Each shortening costs a prefill from there on, so make room for several steps."""
-_MIN_GAIN = 0.02
-"""Of the budget; less is no gain."""
-_ESTIMATE_MARGIN = 0.9
+_TARGET: Final = 0.5
+"""Of the budget, for what is old."""
+_ROOM: Final = 0.8
+"""Of the budget, where what is shortened is still of use."""
+_FULL: Final = 0.9
+"""Of the budget. With less room than this behind it, a change would be followed by the next one
+after a step or two, each with its prefill: the run ends instead."""
+_ESTIMATE_MARGIN: Final = 0.9
 """Of the budget, where counts are estimates."""
+_STAGES: Final[tuple[tuple[Stage, float], ...]] = (
+    ("summaries", _TARGET),
+    ("lines", _ROOM),
+    ("recent", _ROOM),
+)
+_STUBS_ONLY: Final[tuple[tuple[Stage, float], ...]] = (("stubs", _TARGET),)
 
 
 class ContextWindow:
@@ -37,18 +52,21 @@ class ContextWindow:
         schemas: Sequence[dict[str, Any]],
         stream: EventStream,
         max_reply_tokens: int,
+        *,
+        aging: bool = True,
     ) -> None:
+        """``aging``: summaries, by what each result is; else head and tail of old results."""
         window = model.info.context_window
         self._model = model
         self._schemas = schemas
         self._stream = stream
+        self._stages = _STAGES if aging else _STUBS_ONLY
         self._window = window
         self.reply_tokens = max(1, min(max_reply_tokens, window // 4))
         """Kept free for the reply: never more than a quarter of the window."""
         self._budget = window - self.reply_tokens
         if not model.info.exact_counts:
             self._budget = int(self._budget * _ESTIMATE_MARGIN)
-        self._num_vain = 0
 
     async def fit(self) -> int | Ending:
         """The prompt's tokens, after shortening where needed; an Ending where it cannot fit.
@@ -60,39 +78,43 @@ class ContextWindow:
         if num_tokens <= self._budget:
             return num_tokens
         after = await self._compact(num_tokens)
-        vain = num_tokens - after < _MIN_GAIN * self._budget
-        self._num_vain = self._num_vain + 1 if vain else 0
-        if after > self._budget or self._num_vain >= 2:
-            return self._full(after)
-        return after
+        return after if after <= _FULL * self._budget else self._full(after)
 
     def overflowed(self) -> None:
         """The server found the prompt too long for what was counted: plan with less."""
         self._budget = int(self._budget * 0.8)
 
     async def _compact(self, before: int) -> int:
-        """Shorten old results and return the tokens that remain."""
-        replaced = self._shortened(before)
-        if not replaced:
+        """Shorten what is old, at most as much as needed, and return the tokens that remain."""
+        compaction = Compaction(self._stream.history)
+        after = before
+        for stage, share in self._stages:
+            after = await self._shorten(compaction, stage, share * self._budget, after)
+        if not (compaction.replaced or compaction.rewritten):
             return before
-        after = await self._count(self._stream.history.with_changes(replaced, ()))
+        kept = await self._count(compaction.messages[: compaction.num_unchanged])
         self._stream.emit(
-            ContextCompacted(replaced=replaced, num_tokens_before=before, num_tokens_after=after)
+            ContextCompacted(
+                replaced=compaction.replaced,
+                num_tokens_before=before,
+                num_tokens_after=after,
+                num_tokens_again=max(0, after - kept),
+                rewritten=compaction.rewritten,
+            )
         )
         return after
 
-    def _shortened(self, num_tokens: int) -> tuple[tuple[str, str], ...]:
-        """Stubs for the oldest long results, as many as the target seems to need."""
-        history = self._stream.history
-        num_chars = sum(len(message.content) for message in history.messages)
-        chars_to_gain = num_chars * (1 - _TARGET * self._budget / num_tokens)
-        replaced: list[tuple[str, str]] = []
-        for call_id, index in list(history.results.items())[:-_NUM_KEPT]:
-            content = history.messages[index].content
-            if len(content) > _WORTH_CHARS and chars_to_gain > 0:
-                replaced.append((call_id, stub(content)))
-                chars_to_gain -= len(content) - len(replaced[-1][1])
-        return tuple(replaced)
+    async def _shorten(
+        self, compaction: Compaction, stage: Stage, goal: float, num_tokens: int
+    ) -> int:
+        """One stage: as much as seems needed, then more, then all that it has."""
+        num_chars = sum(map(size, compaction.messages))
+        for margin in (1.1, 1.5, math.inf):
+            if num_tokens <= goal:
+                break
+            compaction.shorten(stage, margin * num_chars * (1 - goal / num_tokens))
+            num_tokens = await self._count(compaction.messages)
+        return num_tokens
 
     async def _count(self, messages: Sequence[Message]) -> int:
         return await self._model.count_tokens(messages, self._schemas)
@@ -103,13 +125,3 @@ class ContextWindow:
             f"the prompt needs {num_tokens:,} tokens and nothing is left to shorten; the model's "
             f"window is {self._window:,}, of which {self.reply_tokens:,} are kept for the reply",
         )
-
-
-def stub(content: str) -> str:
-    """The head and tail of an old result, and how much is gone between them."""
-    num_gone = len(content) - 2 * _STUB_SIDE_CHARS
-    head, tail = content[:_STUB_SIDE_CHARS], content[-_STUB_SIDE_CHARS:]
-    return (
-        f"{head}\n[{num_gone:,} characters of this older result were shortened away; "
-        f"ask again if you need them]\n{tail}"
-    )

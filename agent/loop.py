@@ -35,6 +35,7 @@ from rnj_agent.agent.protocols import choose_protocol
 from rnj_agent.agent.review import watched
 from rnj_agent.agent.step import Stepper
 from rnj_agent.agent.task import Task
+from rnj_agent.agent.window_shares import result_chars
 from rnj_agent.agent.workspace import Emit, NoWorkspace, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.tools.base import Tool
@@ -203,7 +204,11 @@ class AgentLoop:
             sampling=starts.sampling(self.sampling),
             retry_temperature=starts.retry_temperature(self.sampling),
             context=ContextWindow(
-                self.model, protocol.schemas, stream, self.limits.max_reply_tokens
+                self.model,
+                protocol.schemas,
+                stream,
+                self.limits.max_reply_tokens,
+                aging=self.harness.aging,
             ),
             calls=CallRunner(
                 tools={tool.name: tool for tool in self.tools if tool.name in protocol.tool_names},
@@ -214,6 +219,7 @@ class AgentLoop:
                 stream=stream,
                 spent=spent,
                 guard=guard,
+                max_output_chars=result_chars(self.model.info.context_window),
             ),
         )
 

@@ -37,6 +37,7 @@ from rnj_agent.agent.loop import AgentLoop
 from rnj_agent.agent.messages import AssistantMessage, SystemMessage, UserMessage
 from rnj_agent.agent.modes import Policy
 from rnj_agent.agent.task import Task
+from rnj_agent.agent.window_shares import result_chars
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.prompts import render_plan_note, render_run_task
 from rnj_agent.tools.base import ToolContext, ToolResult
@@ -245,6 +246,7 @@ class Work:
             sandbox=self._sandbox,
             on_output=OutputTap(command_id, emit).show,
             timeout_s=_COMMAND_TIMEOUT_S,
+            max_output_chars=result_chars(self._model.info.context_window),
         )
         result = ToolResult(content=INTERRUPTED, is_error=True)
         self._may_have_changed = True

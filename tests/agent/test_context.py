@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from rnj_agent.agent.context import stub
+from rnj_agent.agent.compaction import stub
 from rnj_agent.agent.errors import ContextOverflowError
 from rnj_agent.agent.events import ContextCompacted, Notice, StepStarted
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import history
 from rnj_agent.agent.limits import Limits
 from rnj_agent.agent.messages import to_wire
@@ -69,7 +70,8 @@ async def test_a_prompt_that_never_fits_ends_the_run_with_the_numbers():
 async def test_when_nothing_is_left_to_shorten_the_run_ends():
     replies = [f"{'thinking aloud ' * 80}{look(number)}" for number in range(40)]
     model = model_with(6000, [*replies])
-    events = await run(make_loop(model, sandbox=LONG))
+    harness = Harness(aging=False, fresh_starts=0)
+    events = await run(make_loop(model, sandbox=LONG, harness=harness))
     assert finish(events).reason == "context_full"
     assert len(of_kind(events, ContextCompacted)) <= 6
 
