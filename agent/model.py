@@ -19,6 +19,8 @@ class ModelInfo:
     """Tokens, prompt and reply together."""
     exact_counts: bool
     """Whether ``count_tokens`` uses the model's own tokenizer and chat template."""
+    takes_reply_form: bool = False
+    """Whether the server holds a reply to the form that a request wishes for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ class OpenAIModel:
         backoff_s: float = 1.0,
     ) -> None:
         self._client = client
-        self._completions = ChatCompletions(client, model=info.name, settings=settings)
+        self._completions = ChatCompletions(client, info=info, settings=settings)
         self._info = info
         self._num_retries = settings.num_retries
         self._destination = destination

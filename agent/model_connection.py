@@ -87,6 +87,7 @@ async def _connect(
             endpoint=without_credentials(endpoint.base_url),
             context_window=window,
             exact_counts=counter.exact,
+            takes_reply_form=facts.is_ours,
         ),
         settings=settled_model(settings, name, profile=profile),
         destination=replace(_destination(endpoint, settings, name, listed), is_gone=is_gone),

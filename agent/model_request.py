@@ -11,7 +11,7 @@ import openai
 
 from rnj_agent.agent.config import ModelSettings
 from rnj_agent.agent.messages import AssistantMessage, Message, to_wire
-from rnj_agent.agent.model import Chunk, ModelRequest
+from rnj_agent.agent.model import Chunk, ModelInfo, ModelRequest
 from rnj_agent.agent.model_failures import is_overflow, words
 from rnj_agent.agent.model_stream import ReplyAssembler
 
@@ -32,9 +32,9 @@ _END: Final = object()
 class ChatCompletions:
     """Sends requests for one model to one server, and learns what that server refuses."""
 
-    def __init__(self, client: AsyncOpenAI, *, model: str, settings: ModelSettings) -> None:
+    def __init__(self, client: AsyncOpenAI, *, info: ModelInfo, settings: ModelSettings) -> None:
         self._client = client
-        self._model = model
+        self._info = info
         self._settings = settings
         self._refused: frozenset[str] = frozenset()
 
@@ -80,7 +80,7 @@ class ChatCompletions:
     def _body(self, request: ModelRequest, refused: frozenset[str]) -> dict[str, Any]:
         settings, temperature = self._settings, request.temperature
         body: dict[str, Any] = {
-            "model": self._model,
+            "model": self._info.name,
             "messages": [_wire(message, refused) for message in request.messages],
             "stream": True,
             "max_tokens": request.max_tokens,
@@ -89,6 +89,7 @@ class ChatCompletions:
             "seed": settings.seed if request.seed is None else request.seed,
             "stop": list(request.stop) or None,
             "tools": list(request.tools) or None,
+            "reply_form": request.reply_form if self._info.takes_reply_form else None,
         }
         if request.tools and "parallel_tool_calls" not in refused:
             body["parallel_tool_calls"] = False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 _WINDOW_NAMES: Final = ("max_model_len", "context_length", "context_window", "max_context_length")
 _OLLAMA_DEFAULT_WINDOW: Final = 4096
+_OURS: Final = "rnj-agent"
 _ONE_MESSAGE: Final = {"messages": [{"role": "user", "content": "x"}]}
 
 
@@ -30,6 +31,8 @@ class ServerFacts:
     """Tokens; None: it does not say."""
     dialect: Dialect | None
     """How it counts tokens; None: it does not."""
+    is_ours: bool
+    """Whether it is the bundled runtime, whoever started it."""
     warnings: tuple[str, ...] = ()
 
 
@@ -80,6 +83,7 @@ class ServerProbe:
             model_names=tuple(str(row["id"]) for row in rows if row.get("id")),
             context_window=window,
             dialect=await self._dialect(model),
+            is_ours=row.get("owned_by") == _OURS,
             warnings=warnings,
         )
 

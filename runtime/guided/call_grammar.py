@@ -18,6 +18,9 @@ from typing import Any
 from rnj_agent.runtime.guided.spec import ToolCalls
 from rnj_agent.runtime.tool_calls import CLOSE, OPEN
 
+MAX_WORDS_CHARS = 1000
+"""Before a call that must come: a model that does not come to its point is brought to it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallForm:
@@ -35,6 +38,9 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
         # lazy: the text ends at the first open tag, and with it the freedom
         f"text_open[lazy]: TEXT {_literal(OPEN)}",
         f"NEXT_OPEN: /[ \\n]{{0,2}}/ {_literal(OPEN)}",
+        rf"words_open[lazy]: WORDS {_literal(OPEN)}",
+        # single backticks quote a name, two begin a fence; a brace begins a call without its tag
+        rf"WORDS: /([^`{{]|`[^`{{]){{0,{MAX_WORDS_CHARS}}}/",
         r"TEXT: /(.|\n)*/",
         rf'call: "\n"? "{{\"name\": " tool "}}" "\n"? {_literal(CLOSE)}',
         "tool: " + " | ".join(f"tool_{index}" for index in range(len(forms))),
@@ -46,6 +52,18 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
     return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}, *schemas]}
 
 
+def block_grammar() -> dict[str, Any]:
+    """A reply whose first fence opens a bash block. Its end is the reader's to find: a
+    here-document may hold fences of its own.
+    """
+    rules = [
+        'start: fence "bash\\n" TEXT',
+        rf'fence[lazy]: /(.|\n){{0,{MAX_WORDS_CHARS}}}/ "```"',
+        r"TEXT: /(.|\n)*/",
+    ]
+    return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}]}
+
+
 def schema_grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A reply that is one JSON value, and nothing around it."""
     return {"grammars": [{"name": "reply", "json_schema": schema}]}
@@ -54,7 +72,8 @@ def schema_grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _start(spec: ToolCalls) -> str:
     if spec.choice == "auto":
         return "start: " + ("(text_open call)* TEXT" if spec.parallel else "TEXT | text_open call")
-    return f"start: {_literal(OPEN)} call" + (" (NEXT_OPEN call)*" if spec.parallel else "")
+    opening = "words_open" if spec.with_words else _literal(OPEN)
+    return f"start: {opening} call" + (" (NEXT_OPEN call)*" if spec.parallel else "")
 
 
 def _tool(name: str) -> str:

@@ -16,7 +16,12 @@ from typing import Any, assert_never
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from rnj_agent.runtime.errors import RequestError
-from rnj_agent.runtime.guided.call_grammar import CallForm, calls_grammar, schema_grammar
+from rnj_agent.runtime.guided.call_grammar import (
+    CallForm,
+    block_grammar,
+    calls_grammar,
+    schema_grammar,
+)
 from rnj_agent.runtime.guided.matcher import CompiledGrammar
 from rnj_agent.runtime.guided.schema import (
     SchemaError,
@@ -25,7 +30,13 @@ from rnj_agent.runtime.guided.schema import (
     json_text,
     refusal,
 )
-from rnj_agent.runtime.guided.spec import GuidedSpec, JsonObject, JsonSchema, ToolCalls
+from rnj_agent.runtime.guided.spec import (
+    BashBlock,
+    GuidedSpec,
+    JsonObject,
+    JsonSchema,
+    ToolCalls,
+)
 from rnj_agent.runtime.guided.tools import Tool, callable_tools
 from rnj_agent.runtime.guided.vocabulary import build_vocabulary
 from rnj_agent.runtime.tokenizer import Tokenizer
@@ -95,6 +106,8 @@ class GrammarCompiler:
         match spec:
             case ToolCalls():
                 return self._compile_calls(spec)
+            case BashBlock():
+                return self._matcher(block_grammar())
             case JsonObject():
                 return self._compile_schema({"type": "object"})
             case JsonSchema(schema=schema):
@@ -165,7 +178,9 @@ def _key(spec: GuidedSpec) -> str:
     try:
         match spec:
             case ToolCalls():
-                return json_text([list(spec.tools), spec.choice, spec.parallel])
+                return json_text([list(spec.tools), spec.choice, spec.parallel, spec.with_words])
+            case BashBlock():
+                return json_text("bash block")
             case JsonObject():
                 return json_text("object")
             case JsonSchema():

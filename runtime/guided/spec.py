@@ -20,6 +20,13 @@ class ToolCalls:
     """``auto``, ``required``, or the name of the one tool that may be called, and must."""
     parallel: bool = True
     """More than one call in a reply."""
+    with_words: bool = False
+    """Of a call that must come: some words stand before it, without a fence or a brace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BashBlock:
+    """Some words, then a bash block; whatever the model writes from there on is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +42,4 @@ class JsonSchema:
     """As the client sent it: not known to be a schema."""
 
 
-GuidedSpec: TypeAlias = ToolCalls | JsonObject | JsonSchema
+GuidedSpec: TypeAlias = ToolCalls | BashBlock | JsonObject | JsonSchema

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from rnj_agent.runtime.errors import RequestError
-from rnj_agent.runtime.guided.spec import GuidedSpec, JsonObject, JsonSchema, ToolCalls
+from rnj_agent.runtime.guided.spec import (
+    BashBlock,
+    GuidedSpec,
+    JsonObject,
+    JsonSchema,
+    ToolCalls,
+)
 from rnj_agent.runtime.server.wire_chat import ChatRequest, ResponseFormat
 from rnj_agent.runtime.server.wire_messages import NamedTool
 
@@ -16,7 +22,7 @@ def guided_spec(chat: ChatRequest) -> GuidedSpec | None:
     """
     tools = chat.template_tools()
     if tools is None:
-        return _format_spec(chat.response_format)
+        return _format_spec(chat.response_format) or _block_spec(chat)
     choice = chat.tool_choice
     if chat.wants_json and choice in (None, "auto"):
         raise RequestError(
@@ -24,6 +30,12 @@ def guided_spec(chat: ChatRequest) -> GuidedSpec | None:
             param="response_format",
             code="unsupported_value",
         )
+    is_open = choice in (None, "auto")
+    if is_open and chat.reply_form == "free":
+        return None
+    if is_open and chat.reply_form == "call":
+        parallel = chat.parallel_tool_calls is not False
+        return ToolCalls(tools=tools, choice="required", parallel=parallel, with_words=True)
     return ToolCalls(
         tools=tools,
         choice=choice.function.name if isinstance(choice, NamedTool) else choice or "auto",
@@ -49,6 +61,10 @@ def _needs_guiding(param: str) -> RequestError:
         param=param,
         code="unsupported_value",
     )
+
+
+def _block_spec(chat: ChatRequest) -> GuidedSpec | None:
+    return BashBlock() if chat.reply_form == "bash_block" else None
 
 
 def _format_spec(response_format: ResponseFormat | None) -> GuidedSpec | None:

@@ -70,6 +70,9 @@ class ChatRequest(SamplingFields):
     stream_options: StreamOptions | None = None
     max_completion_tokens: PositiveInt | None = None
     response_format: ResponseFormat | None = None
+    reply_form: Literal["free", "call", "bash_block"] | None = None
+    """Ours. ``free``: nothing holds calls to their form. ``call``: some words and a call.
+    ``bash_block``: some words and a bash block. A wish: it yields to the fields above."""
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
 

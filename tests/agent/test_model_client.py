@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -270,6 +271,19 @@ async def test_a_400_that_blames_no_option_is_reported_with_the_servers_words() 
         with pytest.raises(ModelRequestError, match="the template of this model refuses system"):
             await reply_to(server)
     assert len(server.bodies(CHAT)) == 2
+
+
+@pytest.mark.parametrize(("owner", "sent"), [("rnj-agent", "call"), ("vllm", None)])
+async def test_only_the_bundled_runtime_hears_of_a_wished_form(
+    owner: str, sent: str | None
+) -> None:
+    models = json_reply({"data": [{"id": "m", "max_model_len": 4096, "owned_by": owner}]})
+    async with ScriptedServer({"/v1/models": models, CHAT: text_reply("ok")}) as server:
+        connected = await connect(endpoint(server.base_url), ModelSettings(), api_key=None)
+        async with aclosing(connected.model) as model:
+            asked = replace(request(tools=True), reply_form="call")
+            assert [chunk async for chunk in model.stream(asked)]
+    assert server.bodies(CHAT)[0].get("reply_form") == sent
 
 
 async def test_reasoning_leaves_the_history_where_it_is_refused() -> None:

@@ -12,7 +12,13 @@ from jsonschema import Draft202012Validator
 
 from rnj_agent.runtime.errors import EngineError, RequestError
 from rnj_agent.runtime.guided.compiler import GrammarCompiler
-from rnj_agent.runtime.guided.spec import GuidedSpec, JsonObject, JsonSchema, ToolCalls
+from rnj_agent.runtime.guided.spec import (
+    BashBlock,
+    GuidedSpec,
+    JsonObject,
+    JsonSchema,
+    ToolCalls,
+)
 from rnj_agent.runtime.reply_parts import CallPart, TextPart, collect
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
 from rnj_agent.runtime.tool_calls import GuidedCallParser
@@ -144,6 +150,39 @@ def test_what_a_tool_choice_allows(
         assert is_allowed(compiler, tokenizer, spec, text), text
     for text in refused:
         assert not is_allowed(compiler, tokenizer, spec, text), text
+
+
+def test_a_demanded_call_may_have_words_before_it(
+    compiler: GrammarCompiler, tokenizer: Tokenizer, model: RandomModel
+) -> None:
+    spec = ToolCalls(tools=[BASH], choice="required", parallel=False, with_words=True)
+    for text in (LOOK, f"I look at `a.py`, a < b.\n\n{LOOK}"):
+        assert is_allowed(compiler, tokenizer, spec, text), text
+    json_in_a_fence = LOOK.replace("<tool_call>", "```json").replace("</tool_call>", "```")
+    for text in ("", "Words.", json_in_a_fence, '{"name": "bash"', f"{LOOK} more", LOOK + LOOK):
+        assert not is_allowed(compiler, tokenizer, spec, text), text
+    reply = model.reply(compiler.compile(spec).matcher(), max_tokens=MAX_TOKENS)
+    assert reply is not None
+    assert [call.name for call in calls_of(reply)] == ["bash"]
+
+
+def test_the_first_fence_of_a_demanded_block_is_bash(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    block = "```bash\ncat > a.md <<'E'\n```python\nE\n```"
+    for text in (block, f"THOUGHT: `a.md` has {{no}} ``code``.\n\n{block}\nand more"):
+        assert is_allowed(compiler, tokenizer, BashBlock(), text), text
+    for text in ("", "THOUGHT: done.", "```python\nx\n```", f"```sh\nls\n```\n{block}"):
+        assert not is_allowed(compiler, tokenizer, BashBlock(), text), text
+
+
+def test_words_that_do_not_end_are_ended(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
+    matcher = compiler.compile(BashBlock()).matcher()
+    for token_id in tokenizer.encode("ab " * 1000):
+        if not matcher.mask()[token_id]:
+            break
+        matcher.consume(token_id)
+    assert tokenizer.decode(matcher.forced_ids()) == "```bash\n"
 
 
 @pytest.mark.parametrize(
