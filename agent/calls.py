@@ -18,6 +18,7 @@ from rnj_agent.agent.likeness import deed_of_call
 from rnj_agent.agent.limits import Limits, Spent
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.review import watched
+from rnj_agent.agent.wording import counted
 from rnj_agent.agent.workspace import Emit, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
@@ -100,7 +101,7 @@ class CallRunner:
         text, ending = evidence.text, None
         if evidence.settles:
             verdict = await watched(self.workspace.review, self.stream.emit)
-            if verdict.accepted:
+            if verdict.accepted and verdict.verified is not False:
                 ending = Ending("submitted", feedback.SETTLED, "", verdict.verified)
             else:  # it only looked done, and the review knows why
                 text = verdict.feedback
@@ -111,14 +112,16 @@ class CallRunner:
     async def _submit(
         self, result: ToolResult, submission: str
     ) -> tuple[ToolResult, Ending | None]:
+        """A submission that is not good yet is sent back with the evidence, but not for ever."""
         verdict = await watched(self.workspace.review, self.stream.emit)
-        if verdict.accepted:
-            detail = "the model submitted"
-        elif self.spent.num_rejections < self.limits.max_rejections:
-            self.spent.num_rejections += 1
-            return _error(verdict.feedback), None
-        else:
-            detail = f"the model submitted again after {self.spent.num_rejections} rejections"
+        detail = "the model submitted"
+        if not verdict.accepted:
+            if self.spent.num_rejections < self.limits.max_rejections:
+                self.spent.num_rejections += 1
+                return _error(verdict.feedback), None
+            detail += f" again after {counted(self.spent.num_rejections, 'rejection')}"
+        if verdict.problem:
+            detail += f": {verdict.problem}"
         return result, Ending("submitted", detail, submission, verdict.verified)
 
     def _guarded(self, call: ToolCall, result: ToolResult) -> tuple[ToolResult, Ending | None]:

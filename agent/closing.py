@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.events import FinishReason
@@ -31,5 +31,14 @@ class Closing:
         """
         self.verified = self.ending.verified
         self.patch = await workspace.collect()
-        if self.patch and self.ending.reason not in _NOT_REVIEWED:
-            self.verified = (await watched(workspace.review, emit)).verified
+        if self.patch and (self._is_unheard_of or self.ending.reason not in _NOT_REVIEWED):
+            verdict = await watched(workspace.review, emit)
+            self.verified = verdict.verified
+            if verdict.problem and verdict.problem not in self.ending.detail:
+                detail = f"{self.ending.detail}; {verdict.problem}"
+                self.ending = replace(self.ending, detail=detail)
+
+    @property
+    def _is_unheard_of(self) -> bool:
+        """Whether what comes out may be an earlier change, which the last review did not see."""
+        return self.ending.reason == "submitted" and self.verified is None

@@ -20,7 +20,7 @@ class Limits:
     """Of one reply; never more than a quarter of the model's window."""
     max_format_errors: int = 4
     """Replies in a row from which no call can be read."""
-    max_rejections: int = 3
+    max_rejections: int = 2
     """Submissions sent back with evidence; the next one is taken as it is."""
     command_timeout_s: float = 60.0
 

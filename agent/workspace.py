@@ -31,7 +31,10 @@ class Review:
     feedback: str = ""
     """What the model is told where it is not accepted: the evidence, in few lines."""
     verified: bool | None = None
-    """Whether the test command passed; None where none is given."""
+    """Whether the test command passed; None where none is given. False also where what stands
+    there does not parse."""
+    problem: str = ""
+    """In few words what is wrong, also where it is accepted; empty: nothing that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

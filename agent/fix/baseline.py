@@ -16,6 +16,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from rnj_agent.agent.fix import baseline_scripts as scripts
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
 
@@ -41,124 +42,6 @@ JUNK = (
 )
 """Never part of a patch, unless the file was there before."""
 
-_ATTRIBUTES = "* -text -crlf -eol -filter -ident -working-tree-encoding diff=rnj"
-_CONFIG = """
-[core]
-    autocrlf = false
-    fileMode = true
-    symlinks = true
-    ignoreCase = false
-    quotePath = true
-    fsync = none
-    hooksPath = /dev/null
-    attributesFile = /dev/null
-    excludesFile = /dev/null
-[gc]
-    auto = 0
-"""
-
-_PREAMBLE = """set -e -o pipefail
-export LC_ALL=C GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0
-export GIT_AUTHOR_NAME=rnj-agent GIT_AUTHOR_EMAIL=rnj-agent@localhost
-export GIT_COMMITTER_NAME=rnj-agent GIT_COMMITTER_EMAIL=rnj-agent@localhost
-export GIT_DIR=$STATE/baseline.git GIT_WORK_TREE=$WORK GIT_INDEX_FILE=$STATE/baseline.git/index
-"""
-
-_CREATE = """
-command -v git >/dev/null || { echo 'git is not installed in the sandbox'; exit 1; }
-git init -q --template=
-printf '%s\\n' "$CONFIG" >> "$GIT_DIR/config"
-mkdir -p "$GIT_DIR/info"
-printf '%s\\n' "$ATTRIBUTES" > "$GIT_DIR/info/attributes"
-if [[ -n ${LISTED-} ]]; then
-  (cd "$WORK" && git update-index --add --remove -z --stdin < "$LISTED")
-else
-  git --work-tree="$WORK" add -A -f -- "$WORK"
-fi
-commit=$(git commit-tree -m 'The files as they were copied' "$(git write-tree)")
-git symbolic-ref HEAD refs/heads/main
-git update-ref refs/heads/main "$commit"
-printf '%s\\n' "$JUNK" > "$GIT_DIR/info/exclude"
-
-# For the model: a repository of its own with the same one commit, whose objects are borrowed.
-baseline=$GIT_DIR
-cd "$WORK"
-export GIT_DIR=.git
-unset GIT_WORK_TREE GIT_INDEX_FILE
-git init -q --template=
-mkdir -p .git/info .git/objects/info
-printf '%s\\n' "$baseline/objects" > .git/objects/info/alternates
-cp -p "$baseline/index" .git/index
-cp "$baseline/info/exclude" .git/info/exclude
-git symbolic-ref HEAD refs/heads/main
-git update-ref refs/heads/main "$commit"
-printf '[user]\\n\\tname = rnj-agent\\n\\temail = rnj-agent@localhost\\n' >> .git/config
-"""
-
-# The copied index keeps its times: git tells by them which files it must read again.
-_SCAN = """
-cp -p "$GIT_INDEX_FILE" "$GIT_DIR/index.now"
-export GIT_INDEX_FILE=$GIT_DIR/index.now
-cd "$WORK"
-git add -u
-git ls-files -z --others --exclude-standard | { grep -zv '/$' || true; } |
-  git update-index --add -z --stdin
-git diff --cached $FORM -M "$SINCE" > "$STATE/patch"
-"""
-_MAKE_READABLE = """
-chmod -R -f u+rwX -- "$WORK" || true
-"""
-# Again, file by file: those in another encoding than UTF-8 as if they were binary.
-_RECODE = """
-export GIT_INDEX_FILE=$GIT_DIR/index.now
-cd "$WORK"
-: > "$STATE/patch"
-git diff --cached -z --name-only --no-renames "$SINCE" > "$STATE/names"
-while IFS= read -r -d '' name; do
-  set -- "$SINCE" -- ":(top,literal)$name" ":(top,exclude,literal)$name/"
-  git diff --cached $FORM --no-renames "$@" > "$STATE/one"
-  iconv -f UTF-8 -t UTF-8 "$STATE/one" > /dev/null 2>&1 ||
-    git -c diff.rnj.binary=true diff --cached $FORM --no-renames "$@" > "$STATE/one"
-  cat "$STATE/one" >> "$STATE/patch"
-done < "$STATE/names"
-"""
-_FORM = (
-    "--binary --full-index --no-ext-diff --no-textconv --no-color --no-relative "
-    "--src-prefix=a/ --dst-prefix=b/"
-)
-
-_DELIVERED = """
-tree=$(GIT_INDEX_FILE=$GIT_DIR/index.now git write-tree)
-git update-ref refs/heads/delivered "$(git commit-tree -m 'What was delivered' "$tree")"
-"""
-
-_SETTLE = """
-cd "$WORK"
-git diff-files -z --name-only > "$STATE/changed"
-git checkout-index -f -z --stdin < "$STATE/changed"
-git ls-files -z --others --exclude-standard > "$STATE/made"
-"""
-
-_PUT_BACK = """
-cd "$WORK"
-git checkout-index -f -a
-git ls-files -z --others --exclude-standard | xargs -0 -r rm -f --
-"""
-
-_EXCLUDE = """
-cat "$STATE/exclude" >> "$GIT_DIR/info/exclude"
-[ ! -d "$WORK/.git/info" ] || cat "$STATE/exclude" >> "$WORK/.git/info/exclude"
-"""
-
-_PRISTINE = """
-rm -rf "$PLACE"
-mkdir "$PLACE"
-cp -a "$WORK/." "$PLACE/"
-cd "$PLACE"
-cp -p "$GIT_INDEX_FILE" "$GIT_DIR/index.pristine"
-export GIT_INDEX_FILE=$GIT_DIR/index.pristine GIT_WORK_TREE=$PLACE
-"""
-
 
 class Baseline:
     """Args: sandbox: already entered, with the copy in its ``workdir``."""
@@ -183,15 +66,15 @@ class Baseline:
             SandboxFileError: no git in the sandbox, or no space.
         """
         settings = {
-            "CONFIG": _CONFIG,
-            "ATTRIBUTES": _ATTRIBUTES,
+            "CONFIG": scripts.CONFIG,
+            "ATTRIBUTES": scripts.ATTRIBUTES,
             "JUNK": "\n".join(JUNK),
         }
         if listed:
             settings |= {"LISTED": listed}
         if date:
             settings |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-        await self._run(_CREATE, settings)
+        await self._run(scripts.CREATE + scripts.MODELS_REPOSITORY, settings)
 
     async def read_patch(self, *, undelivered: bool = False) -> str:
         """The difference to the baseline; empty where there is none. Always valid UTF-8.
@@ -202,17 +85,17 @@ class Baseline:
         Raises:
             SandboxFileError: unreadable or removed files, or a patch beyond ``MAX_PATCH_BYTES``.
         """
-        variables = {"FORM": _FORM, "SINCE": self._delivered if undelivered else "main"}
+        variables = {"FORM": scripts.FORM, "SINCE": self._delivered if undelivered else "main"}
         try:
-            await self._run(_SCAN, variables)
+            await self._run(scripts.SCAN, variables)
         except SandboxFileError:
             # What the model made unreadable for itself is unreadable for us.
-            await self._run(_MAKE_READABLE + _SCAN, variables)
+            await self._run(scripts.MAKE_READABLE + scripts.SCAN, variables)
         data = await self._read("patch", MAX_PATCH_BYTES)
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
-            await self._run(_RECODE, variables)
+            await self._run(scripts.RECODE, variables)
             return (await self._read("patch", MAX_PATCH_BYTES)).decode("utf-8")
 
     async def mark_delivered(self) -> None:
@@ -221,7 +104,7 @@ class Baseline:
         Raises:
             SandboxFileError: no space.
         """
-        await self._run(_DELIVERED, {})
+        await self._run(scripts.DELIVERED, {})
         self._delivered = "delivered"
 
     async def settle(self) -> tuple[str, ...]:
@@ -232,20 +115,54 @@ class Baseline:
         Raises:
             SandboxFileError: the files cannot be read or written.
         """
-        await self._run(_SETTLE, {})
+        await self._run(scripts.SETTLE, {})
         changed = _names(await self._read("changed"))
         made = _names(await self._read("made"))
         if made:
             await self.leave_out(made)
         return changed
 
+    async def read_file(self, path: str) -> bytes:
+        """A file as it was copied.
+
+        Raises:
+            SandboxFileError: there was none.
+        """
+        await self._run(scripts.SHOW, {"NAME": path})
+        return await self._read("shown")
+
     async def put_back(self) -> None:
-        """Undo all that the model has done to the files that count.
+        """Undo all that the model has done to the files that count, and to its repository.
 
         Raises:
             SandboxFileError: the files cannot be read or written.
         """
-        await self._run(_PUT_BACK, {})
+        undo = scripts.PUT_BACK + scripts.MODELS_REPOSITORY
+        try:
+            await self._run(undo, {})
+        except SandboxFileError:
+            await self._run(scripts.MAKE_READABLE + undo, {})
+
+    async def keep(self) -> str:
+        """Remember the files as the last ``read_patch`` saw them: a name for ``bring_back``.
+
+        Raises:
+            SandboxFileError: no space.
+        """
+        await self._run(scripts.KEEP, {})
+        return (await self._read("tree")).decode("ascii").strip()
+
+    async def bring_back(self, kept: str) -> None:
+        """Make the files what they were when they were kept.
+
+        Args:
+            kept: what ``keep`` gave.
+
+        Raises:
+            SandboxFileError: the files cannot be read or written.
+        """
+        await self.put_back()
+        await self._run(scripts.BRING_BACK, {"TREE": kept})
 
     async def leave_out(self, paths: Sequence[str]) -> None:
         """Never make these, or what is in them, part of a patch.
@@ -258,7 +175,7 @@ class Baseline:
         await self._sandbox.write_file(
             f"{self._state}/exclude", lines.encode("utf-8", "surrogateescape")
         )
-        await self._run(_EXCLUDE, {})
+        await self._run(scripts.EXCLUDE, {})
 
     async def make_pristine(self, restored: Sequence[str], removed: Sequence[str]) -> str:
         """Copy the files as they are now, but some as they were: where that copy lies.
@@ -267,7 +184,7 @@ class Baseline:
             SandboxFileError: no space.
         """
         place = f"{self._state}/pristine"
-        script = _PRISTINE
+        script = scripts.PRISTINE
         if restored:
             script += f"git checkout-index -f -- {shlex.join(restored)}\n"
         if removed:
@@ -277,7 +194,7 @@ class Baseline:
 
     async def _run(self, script: str, variables: dict[str, str]) -> None:
         result = await self._sandbox.execute(
-            _PREAMBLE + script,
+            scripts.PREAMBLE + script,
             cwd=self._state,
             timeout_s=SCRIPT_TIMEOUT_S,
             env={"STATE": self._state, "WORK": self._sandbox.workdir, **variables},

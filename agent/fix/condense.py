@@ -1,74 +1,125 @@
-"""The part of a test run's output that tells what is wrong: the first failure, and the end.
+"""The part of a test run's output that tells what is wrong: the first failure, and the count.
 
-One failure is shown where there are many: a small model that sees two works on the last one.
+One failure is shown where there are many: a small model that sees two works on the last one. Of it
+stays what names the test, the values and the lines of the repository: no frames of the runner, and
+of a test only the lines before the one that failed, since small models copy what they see.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 
+from rnj_agent.agent.fix.failure_layouts import FOREIGN_FRAME, LAYOUTS, TOTALS, Layout
 from rnj_agent.tools.output import clean
 
-_FAILURES = tuple(
-    re.compile(pattern, re.MULTILINE)
-    for pattern in (
-        r"^_{3,} .* _{3,}$",  # pytest
-        r"^(?:FAIL|ERROR): ",  # unittest
-        r"^\s*--- FAIL|^panic: ",  # go
-        r"^\s*● .*|^not ok \d|^\s+\d+\) ",  # jest, TAP, mocha
-        r"^error(?:\[\w+\])?: |^.*: (?:fatal )?error: ",  # rustc, cc
-        r"^thread '.*' panicked",  # rust
-        r"^Traceback \(most recent call last\)",  # any Python
-        r"\bAssertionError\b|^FAIL\s",
-    )
+_MAX_READ_CHARS = 1_000
+"""Of a line, by the expressions that look for a failure."""
+_MAX_LINE_CHARS = 300
+_MAX_TOTALS_CHARS = 200
+_TOTALS_WITHIN = 4_000
+"""Of the end, in characters."""
+_SOURCE_LINES = 3
+"""Shown before a line that failed, of the function that it is in, beside its first line."""
+_LEFT_OUT = "[the rest of the output is left out here]"
+_ADDRESS = re.compile(r"<(?:function|bound method|class) '?([\w.]+)'?[^<>\n]*>")
+_VOLATILE = re.compile(
+    r" ?\(\d+\.\d+ ?m?s\)|(?:; finished)? in \d+\.\d+ ?s\b|(?<=') \(\d+\)(?= panicked)"
 )
-"""What a failure begins with, most telling first: one runner's output has one of these forms."""
-_RULE = re.compile(r"^[=-]{3}.*$", re.MULTILINE)
-_TAIL_CHARS = 400
-"""Of the end, where test runners sum up."""
-_TAIL_LINES = 4
+"""Durations and thread ids: without them the same failure gives the same text."""
 
 
 def condense(output: str, max_chars: int) -> str:
-    """At most about ``max_chars`` of it: the first failure and the last lines, or all."""
-    text = clean(output).strip("\n")
-    start, end = _first_failure(text)
-    tail = _summary(text)
-    if end - start + len(tail) > max_chars:
-        end = start + max(0, max_chars - len(tail))
-        end = start + len(_cut_at_line(text[start:end], from_start=False))
-    tail_start = len(text) - len(tail)
-    if start == 0 and end == len(text):
+    """At most about ``max_chars`` of it: the first failure and the count of tests, or both ends."""
+    lines = clean(output).strip("\n").split("\n")
+    text = "\n".join(_cut(line, _MAX_READ_CHARS) for line in lines)
+    totals = _totals(text)
+    found = _first_failure(text, totals)
+    if found is None:
+        return _both_ends(text, max_chars)
+    layout, failure = found
+    room = max(max_chars - _MAX_TOTALS_CHARS - len(_LEFT_OUT), max_chars // 2)
+    shown = _both_ends("\n".join(_telling(failure.split("\n"), layout)), room)
+    parts = [shown]
+    if len(text) > len(shown) + _MAX_TOTALS_CHARS:
+        parts.append(_LEFT_OUT)
+    if totals is not None:
+        parts.append(_tidy(totals[0].strip("= "), _MAX_TOTALS_CHARS))
+    return "\n".join(parts)
+
+
+def _totals(text: str) -> re.Match[str] | None:
+    """The last line that counts tests."""
+    found = list(TOTALS.finditer(text, max(0, len(text) - _TOTALS_WITHIN)))
+    return found[-1] if found else None
+
+
+def _first_failure(text: str, totals: re.Match[str] | None) -> tuple[Layout, str] | None:
+    """How it is laid out, and its text; None if nothing looks like one."""
+    for layout in LAYOUTS:
+        begins = layout.begins.search(text)
+        if begins is None:
+            continue
+        ends = layout.ends.search(text, min(begins.end() + 1, len(text)))
+        end = ends.start() if ends else len(text)
+        if totals is not None and begins.end() < totals.start() < end:
+            end = totals.start()
+        return layout, text[begins.start() : end]
+    return None
+
+
+def _telling(lines: Sequence[str], layout: Layout) -> Iterator[str]:
+    """The first line, and of the others those that say something."""
+    rest = _without_foreign_frames(
+        line for line in lines[1:] if line.strip() and not layout.noise.fullmatch(line)
+    )
+    yield _tidy(lines[0].strip("_ ") if lines[0].startswith("___") else lines[0])
+    for line in _nearest_source(rest) if layout.shows_source else rest:
+        yield _tidy(line)
+
+
+def _tidy(line: str, max_chars: int = _MAX_LINE_CHARS) -> str:
+    return _cut(_VOLATILE.sub("", _ADDRESS.sub(r"\1", line)).rstrip(), max_chars)
+
+
+def _cut(line: str, max_chars: int) -> str:
+    if len(line) <= max_chars:
+        return line
+    return f"{line[: max_chars * 2 // 3]} [...] {line[-max_chars // 3 :]}"
+
+
+def _without_foreign_frames(lines: Iterable[str]) -> Iterator[str]:
+    """Without the lines of a stack that lie elsewhere, and what is indented below them."""
+    indent: int | None = None
+    for line in lines:
+        own = len(line) - len(line.lstrip())
+        if FOREIGN_FRAME.search(line):
+            indent = own
+        elif indent is None or own <= indent:
+            indent = None
+            yield line
+
+
+def _nearest_source(lines: Iterable[str]) -> Iterator[str]:
+    """Of each function its first line and the last ones before what failed in it."""
+    source: list[str] = []
+    for line in lines:
+        if line.startswith("    "):
+            source.append(line)
+            continue
+        yield from source[:1]
+        yield from source[1:][-_SOURCE_LINES:]
+        source.clear()
+        yield line
+    yield from source[-_SOURCE_LINES:]
+
+
+def _both_ends(text: str, max_chars: int) -> str:
+    """Its first and last lines, with how much lies between, if it is longer."""
+    if len(text) <= max_chars:
         return text
-    left_out = tail_start - end
-    before = f"[{start:,} characters before this]\n" if start else ""
-    if left_out <= 0:
-        return f"{before}{text[start:]}"
-    head = text[start:end].rstrip("\n")
-    return f"{before}{head}\n[{left_out:,} characters left out here]\n{tail}"
-
-
-def _first_failure(text: str) -> tuple[int, int]:
-    """Where it begins and ends; all of the text if nothing looks like one."""
-    for pattern in _FAILURES:
-        found = pattern.search(text)
-        if found is not None:
-            following = pattern.search(text, found.end())
-            return found.start(), following.start() if following else len(text)
-    return 0, len(text)
-
-
-def _summary(text: str) -> str:
-    """What stands below the last rule of the output, or its last lines."""
-    tail = _cut_at_line(text[-_TAIL_CHARS:], from_start=True)
-    rules = list(_RULE.finditer(tail))
-    if rules:
-        return tail[rules[-1].start() :]
-    return "\n".join(tail.split("\n")[-_TAIL_LINES:])
-
-
-def _cut_at_line(text: str, *, from_start: bool) -> str:
-    """Without the torn line at one end, unless there is nothing else."""
-    if from_start:
-        return text.split("\n", 1)[-1]
-    return text.rsplit("\n", 1)[0]
+    head, tail = text[: max_chars * 2 // 3], text[-(max_chars // 3) :]
+    head = head.rsplit("\n", 1)[0]
+    tail = tail.split("\n", 1)[-1]
+    num_gone = len(text) - len(head) - len(tail)
+    return f"{head}\n[{num_gone:,} characters left out here]\n{tail}"

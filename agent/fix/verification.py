@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rnj_agent.agent.events import TestPhase, VerificationFinished, VerificationStarted
 from rnj_agent.agent.fix.condense import condense
+from rnj_agent.agent.fix.outcomes import Outcomes, read_outcomes
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.tools.output import clean, is_long, shorten
@@ -14,11 +15,23 @@ from rnj_agent.tools.output import clean, is_long, shorten
 MAX_EVIDENCE_CHARS = 2_000
 """Of the output that a model is shown: enough for one failure."""
 _NO_TESTS = re.compile(
-    r"no tests ran|^\d+ deselected|file or directory not found|No tests found|Ran 0 tests",
-    re.MULTILINE,
+    r"no tests ran|^\d+ deselected|file or directory not found|No tests found|Ran 0 tests"
+    r"|no test files|no tests to run|No tests were found|\b0 passing\b|^running 0 tests"
+    r"|^# tests 0$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_SOME_TESTS = re.compile(
+    r"\b[1-9]\d* pass(?:ed|ing)?\b|^# pass [1-9]|^ok\s+\S+\s+[(\d]|^running [1-9]", re.MULTILINE
 )
 _CANNOT_RUN = frozenset({126, 127})
 """What a shell answers for a command that is not executable or not there."""
+_LACKS_SOMETHING = re.compile(
+    r"No module named |Cannot find (?:module|package) '[^./]|command not found|[Mm]issing script"
+    r"|No rule to make target|unrecognized arguments|could not find `Cargo.toml|go: cannot find"
+    r"|no required module provides|failed to (?:get|download|fetch) `|cannot load such file"
+    r"|Could not (?:resolve|find) (?:dependencies|host|gem)"
+)
+"""In the words of runners: a program or a dependency is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +44,7 @@ class TestCommand:
 
     async def run(
         self, sandbox: Sandbox, phase: TestPhase, emit: Emit, *, root: str | None = None
-    ) -> VerificationFinished:
+    ) -> TestRun:
         """Run it once, announced and concluded by events.
 
         Args:
@@ -48,31 +61,74 @@ class TestCommand:
         result = await sandbox.execute(
             self.command.replace(sandbox.workdir, root), cwd=root, timeout_s=self.timeout_s
         )
-        output = clean(result.output)
-        output = shorten(output, "") if is_long(output) else output.rstrip("\n")
-        if result.timed_out:
-            output += f"\n[stopped after {self.timeout_s:g} s: --test-timeout]"
+        whole = clean(result.output).strip("\n")
+        stopped = f"\n[stopped after {self.timeout_s:g} s: --test-timeout]" * result.timed_out
         finished = VerificationFinished(
             phase=phase,
             passed=result.exit_code == 0,
             exit_code=result.exit_code,
-            output=output.lstrip("\n"),
+            output=(shorten(whole, "") if is_long(whole) else whole) + stopped,
             duration_s=result.duration_s,
         )
         emit(finished)
-        return finished
+        return TestRun(
+            finished=finished,
+            outcomes=read_outcomes(whole),
+            evidence="" if finished.passed else condense(whole, MAX_EVIDENCE_CHARS) + stopped,
+            timed_out=result.timed_out,
+        )
 
 
-def could_not_run(run: VerificationFinished) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun:
+    """What came of running the tests once."""
+
+    __test__ = False
+
+    finished: VerificationFinished
+    outcomes: Outcomes
+    evidence: str
+    """What a model needs to see of it; empty where it passed."""
+    timed_out: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.finished.passed
+
+
+def could_not_run(run: TestRun) -> bool:
     """Whether the command itself is at fault, not the code under test."""
-    return run.exit_code in _CANNOT_RUN
+    return run.finished.exit_code in _CANNOT_RUN
 
 
-def finds_no_tests(run: VerificationFinished) -> bool:
+def finds_no_tests(run: TestRun) -> bool:
     """Whether it says, in the words of a common test runner, that there was nothing to run."""
-    return not run.passed and _NO_TESTS.search(run.output) is not None
+    return _NO_TESTS.search(run.finished.output) is not None and not _ran_some(run)
+
+
+def why_useless(run: TestRun) -> str:
+    """Why a command that was guessed tells nothing, behind its name; empty: it does."""
+    if run.timed_out:
+        return f"takes more than {run.finished.duration_s:.0f} s"
+    if finds_no_tests(run):
+        return "finds no tests"
+    if could_not_run(run):
+        return "cannot run in the sandbox"
+    lacking = _LACKS_SOMETHING.search(run.evidence)
+    if lacking is not None and not _ran_some(run):
+        return f"lacks something in the sandbox: {_line_at(run.evidence, lacking.start())}"
+    return ""
+
+
+def _line_at(text: str, position: int) -> str:
+    start = text.rfind("\n", 0, position) + 1
+    return text[start:].split("\n", 1)[0].strip()
+
+
+def _ran_some(run: TestRun) -> bool:
+    return bool(run.outcomes.passed) or _SOME_TESTS.search(run.finished.output) is not None
 
 
 def evidence(run: VerificationFinished) -> str:
-    """What a model needs to see of a failed run."""
+    """What a model needs to see of a failed run, where no more is known of it than its event."""
     return condense(run.output, MAX_EVIDENCE_CHARS)
