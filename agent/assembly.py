@@ -92,7 +92,7 @@ def tell_of(agents: AgentsFile | None, say: Say) -> None:
 
 def limits_from(config: Config, model: Model) -> Limits:
     profile = profile_for(model.info.name, name=config.harness.profile)
-    return Limits(
+    limits = Limits(
         max_steps=config.limits.steps,
         max_wall_s=config.limits.time_s,
         max_tokens=config.limits.tokens,
@@ -100,6 +100,8 @@ def limits_from(config: Config, model: Model) -> Limits:
         max_format_errors=config.limits.format_errors,
         command_timeout_s=config.limits.command_timeout_s,
     )
+    is_reviewed = harness_for(config, model.info.name).review
+    return limits if is_reviewed else dataclasses.replace(limits, max_rejections=0)
 
 
 @asynccontextmanager

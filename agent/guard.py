@@ -60,10 +60,12 @@ class LoopGuard:
 
     Args:
         nudges: whether the model is told, and what it is asked next is a retry.
+        stops: whether it may end the run.
     """
 
-    def __init__(self, *, nudges: bool = True) -> None:
+    def __init__(self, *, nudges: bool = True, stops: bool = True) -> None:
         self._nudges = nudges
+        self._stops = stops
         self._seen: deque[int] = deque(maxlen=_MAX_PERIOD * max(_STOP_AT_REPEATS.values()))
         self._near: deque[int] = deque(
             maxlen=_MAX_PERIOD * (max(_STOP_AT_REPEATS.values()) + _NEAR_PATIENCE)
@@ -97,6 +99,8 @@ class LoopGuard:
             self._of_stale(),
         ]
         verdict = max(verdicts, key=lambda verdict: verdict.gravity)
+        if not self._stops:
+            verdict = replace(verdict, stop=False)
         if not self._nudges:
             verdict = Verdict(stop=verdict.stop, why=verdict.why)
         elif verdict.nudge:

@@ -157,7 +157,7 @@ class AgentLoop:
         stepper = self._stepper(stream, spent, starts)
         while starts.mends(ending := await self._one_start(stepper, starts), spent):
             await self._begin_anew(task, stepper, starts, ending)
-            guard = LoopGuard(nudges=self.harness.nudges)
+            guard = self._guard()
             stepper = stepper.anew(guard, starts.sampling(self.sampling))
         return ending
 
@@ -192,7 +192,7 @@ class AgentLoop:
         protocol = choose_protocol(
             self.protocol, self.tools, self.harness, needs_patch=self.workspace.needs_patch
         )
-        guard = LoopGuard(nudges=self.harness.nudges)
+        guard = self._guard()
         return Stepper(
             model=self.model,
             protocol=protocol,
@@ -222,6 +222,10 @@ class AgentLoop:
                 max_output_chars=result_chars(self.model.info.context_window),
             ),
         )
+
+    def _guard(self) -> LoopGuard:
+        """In the form of another program a run ends where that one would end it."""
+        return LoopGuard(nudges=self.harness.nudges, stops=self.harness.form == "own")
 
     def _run_started(self, task: Task) -> RunStarted:
         info = self.model.info
