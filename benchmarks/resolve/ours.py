@@ -92,7 +92,7 @@ def _counts(events: Sequence[Mapping[str, Any]], errors: str) -> dict[str, Any]:
     """The figures of all runs that the events tell of: attempts are runs of their own."""
     finished = [event for event in events if event.get("kind") == "run_finished"]
     if not finished:
-        return {"ending": "no run", "detail": errors[-500:]}
+        raise RuntimeError(f"rnj-agent fix did not begin:\n{errors[-2000:]}")
     told = [event for event in events if event.get("kind") == "message_finished"]
     names = ("num_steps", "num_prompt_tokens", "num_cached_tokens", "num_completion_tokens")
     return {
