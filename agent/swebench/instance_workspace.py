@@ -15,6 +15,7 @@ from typing import Final
 
 from rnj_agent.agent.fix import feedback
 from rnj_agent.agent.fix.baseline import Baseline
+from rnj_agent.agent.fix.judged import Judged
 from rnj_agent.agent.fix.patch import PatchError, parse_patch
 from rnj_agent.agent.workspace import Emit, Evidence, Review
 from rnj_agent.sandbox.base import Sandbox
@@ -51,6 +52,8 @@ class InstanceWorkspace:
     _baseline: Baseline = field(init=False)
     _reviewed: str | None = field(default=None, init=False)
     """The patch as the last review found it, while nothing has run since."""
+    _abandoned: str = field(default="", init=False)
+    """The patch that was undone last, to begin anew."""
 
     def __post_init__(self) -> None:
         self._baseline = Baseline(self.sandbox)
@@ -100,12 +103,26 @@ class InstanceWorkspace:
         return Evidence()
 
     async def start_over(self, emit: Emit) -> str:
+        self._reviewed = None
+        tried = Judged()
+        try:
+            patch = await self._baseline.read_patch()
+            tried = Judged(patch=patch, files=parse_patch(patch))
+        except (SandboxFileError, PatchError):
+            pass  # what cannot come out as a patch is of no use
+        self._abandoned = tried.patch or self._abandoned
         await self._baseline.put_back()
-        return ""
+        return tried.told() if tried.patch else ""
 
     async def collect(self) -> str:
+        """As in ``Workspace``; where the files hold no change, what was undone last."""
         if self._reviewed is not None:
             return self._reviewed
-        patch = await self._baseline.read_patch()
-        parse_patch(patch)
-        return patch
+        try:
+            patch = await self._baseline.read_patch()
+            parse_patch(patch)
+        except (SandboxFileError, PatchError):
+            if not self._abandoned:
+                raise
+            patch = ""
+        return patch or self._abandoned

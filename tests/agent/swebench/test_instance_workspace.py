@@ -170,6 +170,26 @@ async def test_what_the_commit_does_not_track_is_no_part_of_a_patch(sandbox: San
     assert [file.path for file in files] == ["code.py", "left over 2.txt"]
 
 
+async def test_a_run_that_begins_anew_keeps_what_it_gave_up(sandbox: Sandbox) -> None:
+    workspace = InstanceWorkspace(sandbox=sandbox)
+    await workspace.prepare()
+    assert await workspace.start_over(ignored) == ""
+    await said(sandbox, "echo 'x = 4' > code.py; echo > new.py; git add -A; echo changed > run.log")
+    told = await workspace.start_over(ignored)
+    assert told.splitlines()[:3] == ["In code.py, new.py:", "-x = 1", "+x = 4"]
+    assert await said(sandbox, "cat code.py; ls new.py 2>&1; cat made/library.so | wc -c") == (
+        "x = 1\nls: cannot access 'new.py': No such file or directory\n4096"
+    )
+    assert not (await workspace.review(ignored)).accepted
+    assert "+x = 4" in await workspace.collect()
+    await said(sandbox, "echo 'x = 5' > code.py")
+    assert "+x = 5" in await workspace.collect()
+    await workspace.start_over(ignored)
+    assert await workspace.start_over(ignored) == ""
+    files = parse_patch(await workspace.collect())
+    assert [file.path for file in files] == ["code.py"]
+
+
 async def test_commands_are_root_s_in_a_network_of_nothing(sandbox: Sandbox) -> None:
     facts = await said(sandbox, "echo $(id -u) $HOME; cat /proc/net/route | wc -l; touch /etc/x")
     assert facts == "0 /root\n1"
