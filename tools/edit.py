@@ -26,7 +26,8 @@ from rnj_agent.tools.edit_place import edit_text, made_before
 from rnj_agent.tools.edit_readings import without_fence
 from rnj_agent.tools.file_text import FileText
 from rnj_agent.tools.nearest import describe_nearest
-from rnj_agent.tools.rewrite import judge_rewrite
+from rnj_agent.tools.rewrite import rewrite
+from rnj_agent.tools.syntax.splice import SpliceError
 
 
 def _clean_path(path: str) -> str:
@@ -108,18 +109,18 @@ class EditTool:
         self, asked: EditArguments, path: str, existing: bytes, context: ToolContext
     ) -> ToolResult:
         file = FileText.from_bytes(existing)
-        text = self._whole(asked).replace("\r\n", "\n").rstrip("\n")
-        old, new = file.text.rstrip("\n").split("\n"), text.split("\n")
-        if old == new:
+        text = self._whole(asked).replace("\r\n", "\n")
+        if text.strip("\n") == file.text.strip("\n"):
             return _refused(f"{asked.path} holds exactly that already. Nothing was changed.")
         if not self._tolerant:
-            return _refused(edit_answers.not_overwritten(asked.path, old, new))
-        rewrite = judge_rewrite(asked.path, old, new)
-        if rewrite.objection:
-            return _refused(edit_answers.not_overwritten(asked.path, old, new, rewrite))
-        data = file.to_bytes(text + file.text[len(file.text.rstrip("\n")) :])
-        await context.sandbox.write_file(path, data)
-        return ToolResult(content=edit_answers.rewritten(asked.path, new, rewrite.hunks))
+            return _refused(edit_answers.not_overwritten(asked.path, file.text))
+        try:
+            done = rewrite(asked.path, file.text, text)
+        except SpliceError as error:
+            told = edit_answers.not_overwritten(asked.path, file.text, text, why=str(error))
+            return _refused(told)
+        await context.sandbox.write_file(path, file.to_bytes(done.text))
+        return ToolResult(content=edit_answers.rewritten(asked.path, file.text, done))
 
     def _whole(self, asked: EditArguments) -> str:
         """A file's whole text, which models like to fence."""

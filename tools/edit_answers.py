@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rnj_agent.tools.edit_match import Edited, Several
 from rnj_agent.tools.nearest import numbered
-from rnj_agent.tools.rewrite import Hunk, Rewrite
+from rnj_agent.tools.rewrite import Rewrite, hunks_of
 
 _MAX_SHOWN_LINES = 40
 _CONTEXT_LINES = 3
@@ -22,13 +20,14 @@ def changed(path: str, edited: Edited) -> str:
     return "\n".join([f"Edited {path}{how}. Now:", *_cut(shown)])
 
 
-def rewritten(path: str, lines: list[str], hunks: Sequence[Hunk]) -> str:
+def rewritten(path: str, before: str, done: Rewrite) -> str:
     """The lines that a whole new text changed."""
-    shown: list[str] = []
-    for hunk in hunks:
+    lines, shown = done.text.split("\n"), list[str]()
+    for hunk in hunks_of(before.split("\n"), lines):
         shown += ["…"] if shown else []
         shown += _around(lines, hunk.from_new + 1, hunk.to_new)
-    return "\n".join([f"Edited {path}, whose other lines stay as they were. Now:", *_cut(shown)])
+    what = f" ({', '.join(done.replaced)} replaced)" if done.replaced else ""
+    return "\n".join([f"Edited {path}{what}; its other lines are as they were. Now:", *_cut(shown)])
 
 
 def ambiguous(path: str, several: Several) -> str:
@@ -47,29 +46,30 @@ def made_before(path: str, text: str, line: int, new: str) -> str:
     return "\n".join([told, *_cut(shown)])
 
 
-def not_overwritten(
-    path: str, old: Sequence[str], new: Sequence[str], rewrite: Rewrite | None = None
-) -> str:
-    """Why a text was not taken for the whole file, and which edit to make instead."""
-    why = f": your text {rewrite.objection}" if rewrite else ""
+def not_overwritten(path: str, before: str, text: str = "", *, why: str = "") -> str:
+    """What became of a text that was not taken for the file, and which edit to make instead."""
+    num_lines = len(before.rstrip("\n").split("\n"))
     told = (
-        f"{path} exists already and has {len(old)} lines; it was not overwritten{why}. To change "
-        "it, call edit with old set to the exact lines to replace and new to what shall stand "
-        "there."
+        f"{path} exists already and has {num_lines} lines; it was not overwritten"
+        f"{': ' if why else ''}{why}. To change it, call edit with old set to the exact lines to "
+        "replace and new to what shall stand there."
     )
-    if rewrite is None or len(rewrite.hunks) != 1:
+    pieces = _only_change(before.rstrip("\n").split("\n"), text.rstrip("\n").split("\n"))
+    if not text or pieces is None:
         return f"{told} Read the file first if you have not."
-    (hunk,) = rewrite.hunks
-    first, last = max(0, hunk.from_old - 1), min(len(old), hunk.to_old + 1)
-    before = old[first:last]
-    after = [
-        *old[first : hunk.from_old],
-        *new[hunk.from_new : hunk.to_new],
-        *old[hunk.to_old : last],
-    ]
-    if max(len(before), len(after)) > _MAX_HUNK_LINES:
-        return told
-    return "\n".join([told, "Your text changes only this. old:", *before, "new:", *after])
+    old, new = pieces
+    return "\n".join([told, "Your text changes only this. old:", *old, "new:", *new])
+
+
+def _only_change(old: list[str], new: list[str]) -> tuple[list[str], list[str]] | None:
+    """The lines that differ, with one around them, if they are few and in one place."""
+    if len(new) < len(old) // 2 or len(hunks := hunks_of(old, new)) != 1:
+        return None
+    (hunk,) = hunks
+    above, below = old[: hunk.from_old][-1:], old[hunk.to_old :][:1]
+    before = [*above, *old[hunk.from_old : hunk.to_old], *below]
+    after = [*above, *new[hunk.from_new : hunk.to_new], *below]
+    return (before, after) if max(len(before), len(after)) <= _MAX_HUNK_LINES else None
 
 
 def _around(lines: list[str], first: int, last: int) -> list[str]:

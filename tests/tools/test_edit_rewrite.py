@@ -66,14 +66,12 @@ async def test_windows_line_ends_and_a_mark_at_the_start_stay():
 @pytest.mark.parametrize(
     ("new", "why"),
     [
-        (FIXED[: FIXED.index("def edge")] + "# ... rest of the code\n", "leaves lines out"),
         (FIXED.replace("    return 2 * math.pi * radius", "    ..."), "leaves lines out"),
-        (FIXED.replace("    square = radius * radius\n", "    # existing code\n"), "leaves lines"),
-        (FIXED[: FIXED.index("def volume")], "lacks volume"),
-        (FIXED.replace("def edge", "def rim"), "lacks edge"),
-        ("import math\n\n\ndef area(radius):\n    return 1\n", "lacks edge, volume"),
+        (FIXED.replace("    square = radius * radius\n", "    # existing code\n"), "left out"),
         (FIXED.replace("def edge(radius):", "def edge(radius:"), "breaks the syntax at line 11"),
         (FIXED.replace("    return 0\n", "return 0\n"), "breaks the syntax"),
+        ("def rim(radius):\n    return 0\n", "defines rim, which the file does not"),
+        ("print(1)\n", "is not the whole file"),
     ],
 )
 async def test_what_is_not_the_whole_file_is_refused_with_the_reason(new: str, why: str):
@@ -82,6 +80,26 @@ async def test_what_is_not_the_whole_file_is_refused_with_the_reason(new: str, w
     assert result.is_error
     assert why in result.content
     assert "set to the exact lines to replace" in result.content
+
+
+@pytest.mark.parametrize("rest", ["", "\n\n# ... rest of the code\n"])
+async def test_a_whole_function_takes_the_place_of_the_old_one(rest: str):
+    area = FIXED[FIXED.index("def area") : FIXED.index("\n\n\ndef edge")]
+    after, result = await write(area + rest)
+    assert after == FIXED
+    assert "Edited a.py (area replaced)" in result.content
+
+
+async def test_a_file_that_shrinks_to_nearly_nothing_is_refused():
+    before = "def f():\n" + "".join(f"    print({number})\n" for number in range(9))
+    after, result = await write("def f():\n    pass\n", before)
+    assert after == before
+    assert "has only 2 of the file's 10 lines" in result.content
+
+
+async def test_form_feeds_stay():
+    before = SOURCE.replace("\n\ndef volume", "\x0c\n\ndef volume")
+    assert (await write(FIXED[: FIXED.index("def volume")], before))[0] == before.replace("+", "*")
 
 
 async def test_the_edit_to_make_is_shown_where_it_is_small():
@@ -106,7 +124,7 @@ async def test_another_text_is_refused():
         "".join(f"other {number}\n" for number in range(40)), before, "a.txt"
     )
     assert after == before
-    assert "keeps only 0 of the file's 40 lines" in result.content
+    assert "is not the whole file" in result.content
 
 
 async def test_the_same_text_changes_nothing():

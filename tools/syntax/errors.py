@@ -7,6 +7,7 @@ grammar). So what counts after a change is only what was not there before it.
 from __future__ import annotations
 
 import ast
+import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ class SyntaxProblem:
     text: str
     """The line as it stands, cut where it is long."""
     reason: str = ""
-    """In the words of the language's own parser, where one was asked."""
+    """What is missing, or what the language's own parser says, where one was asked."""
 
 
 def syntax_errors(path: str, source: bytes) -> tuple[SyntaxProblem, ...]:
@@ -39,10 +40,10 @@ def syntax_errors(path: str, source: bytes) -> tuple[SyntaxProblem, ...]:
     if tree is None:
         return ()
     lines = source.decode("utf-8", "replace").split("\n")
-    numbers = list(dict.fromkeys(_error_lines(tree.root_node)))[:_MAX_PROBLEMS]
+    reasons = dict(itertools.islice(_errors(tree.root_node), _MAX_PROBLEMS))
     if language_of(path) == "python":
-        return _python_errors(source, lines, numbers)
-    return tuple(_problem(lines, number) for number in sorted(numbers))
+        return _python_errors(source, lines, is_sure=bool(reasons))
+    return tuple(_problem(lines, number, reasons[number]) for number in sorted(reasons))
 
 
 def new_syntax_errors(path: str, before: bytes, after: bytes) -> tuple[SyntaxProblem, ...]:
@@ -72,37 +73,40 @@ def new_syntax_errors(path: str, before: bytes, after: bytes) -> tuple[SyntaxPro
     return tuple(new)
 
 
-def _error_lines(root: Node) -> Iterator[int]:
-    """Lines of errors and of what is missing; an error's parts are not told again."""
+def _errors(root: Node) -> Iterator[tuple[int, str]]:
+    """Lines of errors, and of what is missing, with the reason; an error's parts are not told."""
     pending = [root]
     for _ in range(_MAX_NODES):
         if not pending:
             return
         node = pending.pop()
-        if node.is_error or node.is_missing:
-            yield node.start_point.row + 1
+        if node.is_missing:
+            yield node.start_point.row + 1, f"{node.type} is missing"
+        elif node.is_error:
+            yield node.start_point.row + 1, ""
         elif node.has_error:
             pending.extend(reversed(node.children))
 
 
 def _problem(lines: list[str], line: int, reason: str = "") -> SyntaxProblem:
     line = min(max(line, 1), len(lines))
+    while line > 1 and not lines[line - 1].strip():
+        line -= 1  # what is missing at the end is told of the last line that says something
     return SyntaxProblem(line=line, text=lines[line - 1].strip()[:_MAX_TEXT], reason=reason)
 
 
-def _python_errors(
-    source: bytes, lines: list[str], numbers: list[int]
-) -> tuple[SyntaxProblem, ...]:
+def _python_errors(source: bytes, lines: list[str], *, is_sure: bool) -> tuple[SyntaxProblem, ...]:
     """Python's own parser sees indentation, which the grammar mends in silence, and names the line.
 
-    Of the rest it is believed only where the grammar errs too: the file may be for another Python.
+    Of the rest it is believed only where the grammar errs, too (``is_sure``): the file may be
+    for another Python.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(source)
     except SyntaxError as error:
-        if numbers or isinstance(error, IndentationError):
+        if is_sure or isinstance(error, IndentationError):
             return (_problem(lines, error.lineno or 1, error.msg),)
     except (ValueError, RecursionError, MemoryError):  # too deep to know
         return ()

@@ -95,7 +95,9 @@ def _is_elision(line: str) -> bool:
 
 
 def _read(path: str, text: str) -> _Code:
-    return _Code(lines=text.splitlines(), symbols=definitions(path, text.encode()))
+    return _Code(
+        lines=text.removesuffix("\n").split("\n"), symbols=definitions(path, text.encode())
+    )
 
 
 def _is_whole(old: _Code, new: _Code) -> bool:
