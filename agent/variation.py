@@ -29,7 +29,7 @@ def seed_of(config: Config, task: str, attempt: int) -> int | None:
 
 
 def temperature_of(config: Config, attempt: int) -> float:
-    configured = config.model.temperature
+    configured = config.model.temperature or 0.0
     return VARIED_TEMPERATURE if attempt > 1 and configured == 0 else configured
 
 

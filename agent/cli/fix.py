@@ -11,6 +11,7 @@ import click
 
 from rnj_agent.agent.cli.options import (
     agent_options,
+    attempts_option,
     json_option,
     load_cli_config,
     repo_option,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rnj_agent.agent.fix.deliver import Delivery
     from rnj_agent.agent.fix.report import FixReport
     from rnj_agent.agent.fix.request import FixRequest
+    from rnj_agent.agent.fix.run import FixRun
 
 _EPILOG = """\b
 Examples:
@@ -29,6 +31,7 @@ Examples:
   rnj-agent fix --issue issue.md --branch fix/parse
   rnj-agent fix --issue https://github.com/OWNER/REPO/issues/12 --json
   rnj-agent fix --issue 12 --test-cmd "make test" --commit
+  rnj-agent fix --issue 12 --attempts 4
   git log -1 --format=%B | rnj-agent fix --issue - > fix.patch
 
 \b
@@ -51,7 +54,8 @@ patches are kept with the session.
     "-t",
     "--test-cmd",
     metavar="COMMAND",
-    help="Run in the sandbox before and after; the patch is verified if it passes.",
+    help="Run in the sandbox before and after; the patch is verified if it passes.  "
+    "[default: tests that are found near the issue]",
 )
 @click.option(
     "--test-timeout",
@@ -60,6 +64,7 @@ patches are kept with the session.
     metavar="SECONDS",
     help="For one run of the test command.  [default: 600]",
 )
+@attempts_option
 @repo_option
 @click.option("--apply", is_flag=True, help="Write the fix into the working tree.")
 @click.option(
@@ -128,20 +133,31 @@ def _make_request(wanted: _Options, config: Config) -> FixRequest:
         if snapshot.subdirectory:  # where the user stands when typing it
             test_command = f"cd {shlex.quote(snapshot.subdirectory)} && {test_command}"
         tests = TestCommand(command=test_command, timeout_s=wanted.test_timeout)
-    return FixRequest(issue=issue, snapshot=snapshot, tests=tests)
+    return FixRequest(
+        issue=issue, snapshot=snapshot, tests=tests, test_timeout_s=wanted.test_timeout
+    )
 
 
 def _run(config: Config, request: FixRequest, wanted: _Options) -> FixReport:
+    from rnj_agent.agent.cli.fix_attempts import make_attempts
     from rnj_agent.agent.cli.interrupts import run_async
     from rnj_agent.agent.cli.provision import provide_model
+
+    if config.fix.attempts > 1:
+        run = make_attempts(config, request, yes=wanted.yes, as_json=wanted.as_json)
+    else:
+        run = _single_run(config, request, wanted)
+    provide_model(config)
+    return run_async(run.run())
+
+
+def _single_run(config: Config, request: FixRequest, wanted: _Options) -> FixRun:
     from rnj_agent.agent.cli.terminal import approver, make_renderer, say
     from rnj_agent.agent.fix.run import FixRun
 
     renderer = make_renderer(as_json=wanted.as_json)
     approve = approver(config, renderer, yes=wanted.yes)
-    provide_model(config)
-    run = FixRun(config=config, request=request, approve=approve, renderer=renderer, say=say)
-    return run_async(run.run())
+    return FixRun(config=config, request=request, approve=approve, renderer=renderer, say=say)
 
 
 def _finish(report: FixReport, request: FixRequest, delivery: Delivery, wanted: _Options) -> int:

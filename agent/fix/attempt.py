@@ -33,6 +33,11 @@ class Attempt:
     report: FixReport | None = field(default=None, init=False)
     """What it came to, also where ``work`` was cancelled; None: it never began, or died."""
 
+    @property
+    def is_verified(self) -> bool:
+        finished = self.report and self.report.finished
+        return bool(finished and finished.patch and finished.verified)
+
     async def work(self, workspace: FixWorkspace) -> None:
         """Let the model work in this copy, whose sandbox is entered, until the run ends.
 
@@ -65,7 +70,7 @@ class Attempt:
             model=self.model.info.name,
             files=parse_patch(finished.patch),
             finished=finished,
-            before=tally.before,
+            before=None if workspace.tests is None else tally.before,
             after=tally.after,
             tests_found=self.briefing.tests_found,
             tests_modified=workspace.tests_modified,

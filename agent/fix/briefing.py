@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final
 
 from rnj_agent.agent.assembly import Say, agents_file_from, tell_of
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice
-from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
+from rnj_agent.agent.fix.issue_facts import issue_facts
 from rnj_agent.agent.fix.request import FixRequest
-from rnj_agent.agent.fix.verification import TestCommand, evidence
+from rnj_agent.agent.fix.verification import TestCommand
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.harness import Harness, harness_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.task import Task
-from rnj_agent.prompts import Form, IssueFacts, render_fix_task
+from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
-
-_CHARS_PER_TOKEN: Final = 3
-"""A low guess, for text that is about to be shortened."""
-_MAX_LISTED_FILES: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +31,7 @@ class Briefing:
     title: str
     system_prompt: str
     facts: IssueFacts
-    form: Form
+    harness: Harness
     cwd: str
     prelude: tuple[Event, ...]
     tests_found: str
@@ -49,7 +44,7 @@ class Briefing:
             text=self.title,
             system_prompt=self.system_prompt,
             user_message=render_fix_task(
-                dataclasses.replace(self.facts, workdir=workdir), form=self.form
+                dataclasses.replace(self.facts, workdir=workdir), form=self.harness.form
             ),
             cwd=self.cwd,
             prelude=self.prelude,
@@ -67,18 +62,27 @@ async def brief(
     """
     harness = harness_for(config, model.info.name)
     tests = request.tests or _found_tests(request, harness)
-    workspace = FixWorkspace(sandbox=sandbox, tests=tests)
+    workspace = FixWorkspace(sandbox=sandbox, tests=tests, harness=harness)
     await workspace.prepare(request.snapshot)
     prelude: list[Event] = []
     if tests is not None:
-        await _test_before(workspace, tests, prelude, say)
+        which = "the tests" if request.tests else "tests that were found"
+        say(Notice(level="info", text=f"running {which} before any change: {tests.command}"))
+        await workspace.test_before(prelude.append, guessed=request.tests is None)
     found = None if request.tests else workspace.tests
     return Briefing(
         workspace=workspace,
         title=request.issue.title,
         system_prompt=_system_prompt(config, request, model, say),
-        facts=_facts(request, workspace, model.info.context_window),
-        form=harness.form,
+        facts=issue_facts(
+            request,
+            workdir=sandbox.workdir,
+            test_command="" if workspace.tests is None else workspace.tests.command,
+            test_output=workspace.evidence_before,
+            context_window=model.info.context_window,
+            harness=harness,
+        ),
+        harness=harness,
         cwd=str(request.snapshot.root),
         prelude=tuple(prelude),
         tests_found=found.command if found else "",
@@ -87,13 +91,6 @@ async def brief(
 
 def _found_tests(request: FixRequest, harness: Harness) -> TestCommand | None:
     return None
-
-
-async def _test_before(
-    workspace: FixWorkspace, tests: TestCommand, prelude: list[Event], say: Say
-) -> None:
-    say(Notice(level="info", text=f"running the tests before any change: {tests.command}"))
-    await workspace.test_before(prelude.append)
 
 
 def _system_prompt(config: Config, request: FixRequest, model: Model, say: Say) -> str:
@@ -111,33 +108,3 @@ def _system_prompt(config: Config, request: FixRequest, model: Model, say: Say) 
         needs_patch=True,
         agents_md=agents.text if agents else "",
     )
-
-
-def _facts(request: FixRequest, workspace: FixWorkspace, context_window: int) -> IssueFacts:
-    """What the model is told first, at most about half of its window."""
-    max_chars = context_window * _CHARS_PER_TOKEN // 4
-    issue = _fit(request.issue.render(), max_chars)
-    before = workspace.before
-    output = "" if before is None or before.passed else evidence(before)
-    files = request.snapshot.files
-    command = "" if workspace.tests is None else workspace.tests.command
-    clues = read_clues(issue, test_output=output, test_command=command)
-    return IssueFacts(
-        issue=issue,
-        workdir=workspace.sandbox.workdir,
-        file_list=[file.path for file in files[:_MAX_LISTED_FILES]],
-        num_files=len(files),
-        excerpts=first_look(
-            request.snapshot.root, files, clues, max_chars=excerpt_chars(context_window)
-        ),
-        test_command=command,
-        test_output=output,
-    )
-
-
-def _fit(text: str, max_chars: int) -> str:
-    """Beginning and end of a long issue, with a line that says what is left out."""
-    if len(text) <= max_chars:
-        return text
-    head, tail = text[: max_chars * 2 // 3], text[-max_chars // 3 :]
-    return f"{head}\n[{len(text) - len(head) - len(tail):,} characters left out here]\n{tail}"

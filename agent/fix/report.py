@@ -67,6 +67,9 @@ class Attempts:
     lines: tuple[str, ...]
     """What each came to, in their order."""
 
+    def __str__(self) -> str:
+        return f"attempt {self.chosen} of {len(self.lines)} is taken: {self.why}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixReport:
@@ -120,13 +123,17 @@ def verdict(report: FixReport) -> str:
     verified = report.finished.verified
     if verified is None:
         return "a patch; no test command was given, so nothing proves it"
-    return "a patch that passes the tests" if verified else "a patch that does NOT pass the tests"
+    if verified:
+        return "a patch that passes the tests"
+    if report.before is None:
+        return "a patch that does NOT parse"
+    return "a patch that does NOT pass the tests"
 
 
 def _attempt_rows(attempts: Attempts | None) -> list[tuple[str, str]]:
     if attempts is None:
         return []
-    rows = [("chosen", f"attempt {attempts.chosen} of {len(attempts.lines)}: {attempts.why}")]
+    rows = [("attempts", str(attempts))]
     return [*rows, *(("", printable(line)) for line in attempts.lines)]
 
 

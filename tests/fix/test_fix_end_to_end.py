@@ -128,7 +128,7 @@ async def test_a_wrong_fix_gets_evidence_and_a_second_chance(
     assert (report.finished.reason, report.finished.verified) == ("submitted", True)
     told = [_last_message(request) for request in model.requests]
     assert "Nothing is changed yet" in told[1]
-    assert "the tests still fail" in told[3]
+    assert "Not accepted" in told[3]
     assert "AssertionError: 2 + 2 = 5" in told[3]
 
 

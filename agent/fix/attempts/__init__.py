@@ -1,0 +1,1 @@
+"""Several attempts at one issue at once, and which of them is taken."""
