@@ -38,6 +38,10 @@ class IssueFacts:
     file_list: Sequence[str]
     """Paths, as many as fit."""
     num_files: int
+    project: str = ""
+    """Its languages and manifests, in a few words, where not all paths are listed."""
+    repo_map: str = ""
+    """Paths, and below each the lines of definitions that matter."""
     excerpts: Sequence[SourceExcerpt] = ()
     test_command: str = ""
     test_output: str = ""

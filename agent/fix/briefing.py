@@ -14,13 +14,13 @@ from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice
 from rnj_agent.agent.fix.issue_facts import issue_facts
 from rnj_agent.agent.fix.request import FixRequest
-from rnj_agent.agent.fix.verification import TestCommand
+from rnj_agent.agent.fix.verification import TestCommand, evidence
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.harness import Harness, harness_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.task import Task
-from rnj_agent.prompts import IssueFacts, render_fix_task
+from rnj_agent.prompts import Form, IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 
 
@@ -31,7 +31,7 @@ class Briefing:
     title: str
     system_prompt: str
     facts: IssueFacts
-    harness: Harness
+    form: Form
     cwd: str
     prelude: tuple[Event, ...]
     tests_found: str
@@ -44,7 +44,7 @@ class Briefing:
             text=self.title,
             system_prompt=self.system_prompt,
             user_message=render_fix_task(
-                dataclasses.replace(self.facts, workdir=workdir), form=self.harness.form
+                dataclasses.replace(self.facts, workdir=workdir), form=self.form
             ),
             cwd=self.cwd,
             prelude=self.prelude,
@@ -62,13 +62,12 @@ async def brief(
     """
     harness = harness_for(config, model.info.name)
     tests = request.tests or _found_tests(request, harness)
-    workspace = FixWorkspace(sandbox=sandbox, tests=tests, harness=harness)
+    workspace = FixWorkspace(sandbox=sandbox, tests=tests)
     await workspace.prepare(request.snapshot)
     prelude: list[Event] = []
     if tests is not None:
-        which = "the tests" if request.tests else "tests that were found"
-        say(Notice(level="info", text=f"running {which} before any change: {tests.command}"))
-        await workspace.test_before(prelude.append, guessed=request.tests is None)
+        await _test_before(workspace, tests, prelude, say)
+    before = workspace.before
     found = None if request.tests else workspace.tests
     return Briefing(
         workspace=workspace,
@@ -78,11 +77,11 @@ async def brief(
             request,
             workdir=sandbox.workdir,
             test_command="" if workspace.tests is None else workspace.tests.command,
-            test_output=workspace.evidence_before,
+            test_output="" if before is None or before.passed else evidence(before),
             context_window=model.info.context_window,
             harness=harness,
         ),
-        harness=harness,
+        form=harness.form,
         cwd=str(request.snapshot.root),
         prelude=tuple(prelude),
         tests_found=found.command if found else "",
@@ -91,6 +90,13 @@ async def brief(
 
 def _found_tests(request: FixRequest, harness: Harness) -> TestCommand | None:
     return None
+
+
+async def _test_before(
+    workspace: FixWorkspace, tests: TestCommand, prelude: list[Event], say: Say
+) -> None:
+    say(Notice(level="info", text=f"running the tests before any change: {tests.command}"))
+    await workspace.test_before(prelude.append)
 
 
 def _system_prompt(config: Config, request: FixRequest, model: Model, say: Say) -> str:

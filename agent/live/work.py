@@ -25,7 +25,9 @@ from rnj_agent.agent.events import (
     ToolCallFinished,
 )
 from rnj_agent.agent.feedback import INTERRUPTED
-from rnj_agent.agent.fix.first_look import excerpt_chars, first_look, read_clues
+from rnj_agent.agent.fix.clues import read_clues
+from rnj_agent.agent.fix.first_look import excerpt_chars, first_look
+from rnj_agent.agent.fix.survey import survey
 from rnj_agent.agent.harness import protocol_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
@@ -181,7 +183,7 @@ class Work:
         clues = read_clues(text)
         most = excerpt_chars(self._model.info.context_window)
         files = self._place.files if clues.paths or clues.names else ()
-        excerpts = first_look(self._place.cwd, files, clues, max_chars=most)
+        excerpts = first_look(survey(self._place.cwd, files, clues), max_chars=most)
         return render_run_task(text, workdir=self._sandbox.workdir, excerpts=excerpts)
 
     @property

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rnj_agent.agent.fix.first_look import Clues, first_look, read_clues
+from rnj_agent.agent.fix.clues import Clues, read_clues
+from rnj_agent.agent.fix.first_look import first_look
 from rnj_agent.agent.fix.repository import CopiedFile
+from rnj_agent.agent.fix.survey import survey
 from rnj_agent.agent.fix.test_files import is_test_file
 
 ISSUE = """# merge() loses part of an interval
@@ -47,7 +49,7 @@ def test_the_file_that_defines_the_name_comes_first(tmp_path: Path) -> None:
             "tests/test_core.py": "def test_merge():\n    assert merge([]) == []\n",
         },
     )
-    excerpts = first_look(tmp_path, files, read_clues(ISSUE), max_chars=1000)
+    excerpts = first_look(survey(tmp_path, files, read_clues(ISSUE)), max_chars=1000)
     assert excerpts[0].path == "intervals/core.py"
     assert excerpts[0].whole
     assert all(not is_test_file(excerpt.path, "") for excerpt in excerpts)
@@ -65,7 +67,7 @@ def test_the_file_that_defines_the_name_comes_first(tmp_path: Path) -> None:
 )
 def test_definitions_in_several_languages(tmp_path: Path, path: str, text: str) -> None:
     files = write(tmp_path, {path: text, "notes.txt": "addAll\n"})
-    excerpts = first_look(tmp_path, files, read_clues("`addAll([1])` is 0"), max_chars=1000)
+    excerpts = first_look(survey(tmp_path, files, read_clues("`addAll([1])` is 0")), max_chars=1000)
     assert [excerpt.path for excerpt in excerpts] == [path]
 
 
@@ -73,7 +75,7 @@ def test_a_long_file_is_shown_around_the_definition(tmp_path: Path) -> None:
     filler = "".join(f"value_{number} = {number}\n" for number in range(2000))
     text = filler + "def merge(intervals):\n    return 'here'\n" + filler
     files = write(tmp_path, {"core.py": text})
-    (excerpt,) = first_look(tmp_path, files, read_clues(ISSUE), max_chars=2000)
+    (excerpt,) = first_look(survey(tmp_path, files, read_clues(ISSUE)), max_chars=2000)
     assert not excerpt.whole
     assert "return 'here'" in excerpt.text
     assert len(excerpt.text) <= 2000
@@ -81,7 +83,7 @@ def test_a_long_file_is_shown_around_the_definition(tmp_path: Path) -> None:
 
 def test_nothing_pointed_at_shows_nothing(tmp_path: Path) -> None:
     files = write(tmp_path, {"core.py": "x = 1\n"})
-    assert first_look(tmp_path, files, read_clues("It is slow."), max_chars=1000) == ()
+    assert first_look(survey(tmp_path, files, read_clues("It is slow.")), max_chars=1000) == ()
 
 
 def test_binary_files_and_links_out_are_left_alone(tmp_path: Path) -> None:
@@ -92,4 +94,4 @@ def test_binary_files_and_links_out_are_left_alone(tmp_path: Path) -> None:
         CopiedFile(path="merge.py", mode=0o120000, size_bytes=11, mtime=0),
     ]
     clues = Clues(paths=frozenset({"merge.bin", "merge.py"}), names=frozenset({"merge"}))
-    assert first_look(tmp_path, files, clues, max_chars=1000) == ()
+    assert first_look(survey(tmp_path, files, clues), max_chars=1000) == ()
