@@ -7,12 +7,13 @@ is, its definitions tell: what it defines again is replaced, what it does not me
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rnj_agent.tools.syntax.symbols import Symbol, definitions
 
-_KEPT_SHARE = 0.7
+_KEPT_SHARE = 0.5
 """Of the lines outside of definitions that a block must repeat to be the whole file."""
 _SIMILAR_SHARE = 0.5
 """Of a file's lines that a block must repeat to be the whole file, where nothing is defined."""
@@ -139,7 +140,7 @@ def _with_definitions(old: _Code, new: _Code) -> Splice:
     added: list[str] = []
     for symbol in _parts(old, new):
         body = new.lines[symbol.first_line - 1 : symbol.last_line]
-        if has_elision(body):
+        if has_elision([*body, *_dangling(new, symbol)]):
             raise SpliceError(f"{symbol.name} has parts left out: write the whole of it")
         place = _place(old, symbol, new)
         if place is None:
@@ -185,6 +186,13 @@ def _parts(old: _Code, new: _Code) -> list[Symbol]:
         inner = new.inside(symbol) if _missing(old, new, symbol) else []
         parts += inner or [symbol]
     return parts
+
+
+def _dangling(new: _Code, symbol: Symbol) -> Iterator[str]:
+    """Comments that end a body: grammars by indentation count them out."""
+    own = len(_indent(new.lines[symbol.first_line - 1]))
+    below = new.lines[symbol.last_line :]
+    return takewhile(lambda line: not line.strip() or len(_indent(line)) > own, below)
 
 
 def _place(old: _Code, symbol: Symbol, new: _Code) -> Symbol | None:

@@ -1,0 +1,78 @@
+"""The write tool: code blocks in files, and files found by what the block defines."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
+from rnj_agent.tools.write import WriteTool
+from tests.tools.tool_runs import use
+
+CORE = b"import os\r\n\r\n\r\ndef f(x):\r\n    return x\r\n\r\n\r\ndef g(x):\r\n    return 0\r\n"
+
+
+def repository() -> FakeSandbox:
+    files = {
+        "/workspace/pkg/core.py": CORE,
+        "/workspace/pkg/other.py": b"def h():\n    pass\n",
+        "/workspace/tests/test_core.py": b"def f(x):\n    pass\n",
+        "/workspace/notes.md": b"notes\n",
+    }
+    listed = "\n".join(path.removeprefix("/workspace/") for path in files)
+    return FakeSandbox([FakeReply(pattern="ls-files", output=listed)], files=files)
+
+
+async def test_a_function_goes_into_the_file_that_is_named() -> None:
+    sandbox = repository()
+    block = "def g(x):\n    return 1\n"
+    result = await use(WriteTool(), sandbox, path="pkg/core.py", content=block)
+    assert sandbox.files["/workspace/pkg/core.py"] == CORE.replace(b"return 0", b"return 1")
+    assert result.content == "[replaced g in pkg/core.py:]\n-    return 0\n+    return 1"
+
+
+@pytest.mark.parametrize("path", ["", "core.py", "/workspace/pkg/core.py"])
+async def test_the_file_is_found(path: str) -> None:
+    sandbox = repository()
+    block = "def f(x):\n    return -x\n"
+    result = await use(WriteTool(), sandbox, path=path, content=block, language="python")
+    assert not result.is_error
+    assert b"return -x" in sandbox.files["/workspace/pkg/core.py"]
+
+
+async def test_a_block_that_fits_nowhere_asks_for_its_file() -> None:
+    block = "def unheard_of():\n    return 1\n"
+    result = await use(WriteTool(), repository(), content=block, language="python")
+    assert result.is_error
+    assert "name the file" in result.content
+
+
+async def test_a_new_file_is_created() -> None:
+    sandbox = repository()
+    result = await use(WriteTool(), sandbox, path="pkg/new.py", content="x = 1")
+    assert result.content == "Created pkg/new.py, 1 lines."
+    assert sandbox.files["/workspace/pkg/new.py"] == b"x = 1\n"
+
+
+async def test_the_same_text_again_changes_nothing() -> None:
+    result = await use(
+        WriteTool(), repository(), path="pkg/other.py", content="def h():\n    pass\n"
+    )
+    assert result.is_error
+    assert "nothing was changed" in result.content
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("../outside.py", "x = 1"),
+        ("pkg/core.py", "  \n"),
+        ("pkg/core.py", "def g(x):\n    # ... rest of the code\n"),
+        ("notes.md", "quite another text\n"),
+    ],
+)
+async def test_what_cannot_be_placed_is_refused(path: str, content: str) -> None:
+    sandbox = repository()
+    before = dict(sandbox.files)
+    result = await use(WriteTool(), sandbox, path=path, content=content)
+    assert result.is_error
+    assert sandbox.files == before
