@@ -133,7 +133,7 @@ class ReplyReader:
                 finish_reason=self._finish_reason,
             )
         if found is not None:
-            text = text[: found.end] + _as_text(self._native)
+            text = "\n".join(filter(None, (text[: found.end], _as_text(self._native))))
         return Reply(
             message=AssistantMessage(content=text, reasoning=reasoning),
             call=None,
@@ -181,4 +181,4 @@ def _as_text(call: ToolCall | None) -> str:
         return ""
     arguments = whole_text(call.arguments)[:_MAX_BROKEN_CHARS]
     written = f'{{"name": "{whole_text(call.name)[:_MAX_NAME_CHARS]}", "arguments": {arguments}'
-    return f"\n<tool_call>\n{written}\n</tool_call>"
+    return f"<tool_call>\n{written}\n</tool_call>"

@@ -286,6 +286,17 @@ async def test_only_the_bundled_runtime_hears_of_a_wished_form(
     assert server.bodies(CHAT)[0].get("reply_form") == sent
 
 
+async def test_replies_are_drawn_as_the_profile_says_where_the_person_does_not() -> None:
+    models = json_reply({"data": [{"id": "rnj-1-instruct", "max_model_len": 4096}]})
+    async with ScriptedServer({"/v1/models": models, CHAT: text_reply("ok")}) as server:
+        for settings in (ModelSettings(), ModelSettings(temperature=0.3)):
+            connected = await connect(endpoint(server.base_url), settings, api_key=None)
+            async with aclosing(connected.model) as model:
+                assert [chunk async for chunk in model.stream(request())]
+    drawn = [(body["temperature"], body["top_p"]) for body in server.bodies(CHAT)]
+    assert drawn == [(0.0, 0.95), (0.3, 0.95)]
+
+
 async def test_reasoning_leaves_the_history_where_it_is_refused() -> None:
     history = (
         UserMessage(content="q"),
