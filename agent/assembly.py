@@ -59,12 +59,14 @@ def offered_tools(config: Config, model: str, *, submit: bool) -> tuple[Tool, ..
     from rnj_agent.tools.toolset import toolset
     from rnj_agent.tools.write import WriteTool
 
-    if submit and harness_for(config, model).form == "mini-swe-agent":
+    harness = harness_for(config, model)
+    if submit and harness.form == "mini-swe-agent":
         return (MiniBashTool(),)
     if protocol_for(config, model) == "blocks":
         return (BashTool(), WriteTool())
     offered = profile_for(model, name=config.harness.profile).tools
-    return tuple(tool for tool in toolset(submit=submit) if tool.name in offered)
+    tools = toolset(submit=submit, tolerant_edits=harness.tolerant_edits)
+    return tuple(tool for tool in tools if tool.name in offered)
 
 
 def agents_file_from(
