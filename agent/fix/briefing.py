@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from rnj_agent.agent.assembly import Say, agents_file_from, tell_of
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import Event, Notice
+from rnj_agent.agent.fix.find_tests import find_tests
 from rnj_agent.agent.fix.issue_facts import issue_facts
 from rnj_agent.agent.fix.request import FixRequest
-from rnj_agent.agent.fix.verification import TestCommand, evidence
+from rnj_agent.agent.fix.verification import TestCommand
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.harness import Harness, harness_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.task import Task
-from rnj_agent.prompts import Form, IssueFacts, render_fix_task
+from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 
 
@@ -31,7 +32,7 @@ class Briefing:
     title: str
     system_prompt: str
     facts: IssueFacts
-    form: Form
+    harness: Harness
     cwd: str
     prelude: tuple[Event, ...]
     tests_found: str
@@ -44,7 +45,7 @@ class Briefing:
             text=self.title,
             system_prompt=self.system_prompt,
             user_message=render_fix_task(
-                dataclasses.replace(self.facts, workdir=workdir), form=self.form
+                dataclasses.replace(self.facts, workdir=workdir), form=self.harness.form
             ),
             cwd=self.cwd,
             prelude=self.prelude,
@@ -62,12 +63,13 @@ async def brief(
     """
     harness = harness_for(config, model.info.name)
     tests = request.tests or _found_tests(request, harness)
-    workspace = FixWorkspace(sandbox=sandbox, tests=tests)
+    workspace = FixWorkspace(sandbox=sandbox, tests=tests, harness=harness)
     await workspace.prepare(request.snapshot)
     prelude: list[Event] = []
     if tests is not None:
-        await _test_before(workspace, tests, prelude, say)
-    before = workspace.before
+        which = "the tests" if request.tests else "tests that were found"
+        say(Notice(level="info", text=f"running {which} before any change: {tests.command}"))
+        await workspace.test_before(prelude.append, guessed=request.tests is None)
     found = None if request.tests else workspace.tests
     return Briefing(
         workspace=workspace,
@@ -77,11 +79,11 @@ async def brief(
             request,
             workdir=sandbox.workdir,
             test_command="" if workspace.tests is None else workspace.tests.command,
-            test_output="" if before is None or before.passed else evidence(before),
+            test_output=workspace.evidence_before,
             context_window=model.info.context_window,
             harness=harness,
         ),
-        form=harness.form,
+        harness=harness,
         cwd=str(request.snapshot.root),
         prelude=tuple(prelude),
         tests_found=found.command if found else "",
@@ -89,14 +91,11 @@ async def brief(
 
 
 def _found_tests(request: FixRequest, harness: Harness) -> TestCommand | None:
-    return None
-
-
-async def _test_before(
-    workspace: FixWorkspace, tests: TestCommand, prelude: list[Event], say: Say
-) -> None:
-    say(Notice(level="info", text=f"running the tests before any change: {tests.command}"))
-    await workspace.test_before(prelude.append)
+    if not harness.find_tests:
+        return None
+    snapshot = request.snapshot
+    command = find_tests(snapshot.root, snapshot.files, request.issue.render())
+    return TestCommand(command=command, timeout_s=request.test_timeout_s) if command else None
 
 
 def _system_prompt(config: Config, request: FixRequest, model: Model, say: Say) -> str:
