@@ -225,12 +225,13 @@ def make_loop(
         protocol=protocol_for(config, model.info.name),
         limits=limits_from(config, model),
         harness=harness_for(config, model.info.name),
-        sampling=_sampling(config, model),
+        sampling=sampling_from(config, model),
         approve=approve,
         recorder=recorder,
     )
 
 
-def _sampling(config: Config, model: Model) -> Sampling:
+def sampling_from(config: Config, model: Model) -> Sampling:
+    """What retries differ from. Raises: ConfigError: there is no profile of the name given."""
     settled = settled_model(config.model, model.info.name, profile=config.harness.profile)
     return Sampling(temperature=settled.temperature, seed=settled.seed)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from rnj_agent.agent.assembly import limits_from, offered_tools
+from rnj_agent.agent.assembly import limits_from, offered_tools, sampling_from
 from rnj_agent.agent.calls import OutputTap
 from rnj_agent.agent.config import Config
 from rnj_agent.agent.errors import SessionError
@@ -28,7 +28,7 @@ from rnj_agent.agent.feedback import INTERRUPTED
 from rnj_agent.agent.fix.clues import read_clues
 from rnj_agent.agent.fix.first_look import excerpt_chars, first_look
 from rnj_agent.agent.fix.survey import survey
-from rnj_agent.agent.harness import protocol_for
+from rnj_agent.agent.harness import harness_for, protocol_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.live.inbox import Inbox, Item, Ordered, Said
 from rnj_agent.agent.live.journal import Journal
@@ -157,6 +157,8 @@ class Work:
             workspace=self._place.workspace,
             protocol=self._protocol,
             limits=replace(limits, max_wall_s=_UNBOUNDED_S),
+            harness=harness_for(self._config, self._model.info.name),
+            sampling=sampling_from(self._config, self._model),
             approve=self._policy,
             recorder=self._journal,
             history=self._journal.history,
