@@ -75,7 +75,7 @@ async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
     file = FileText.from_bytes(existing)
     merged = splice(path, file.text, asked.content.replace("\r\n", "\n"))
     changed = _difference(file.text, merged.text)
-    if not changed:
+    if not any(line[1:].strip() for line in changed):
         return _refused(f"{path} holds exactly this already: nothing was changed.")
     await sandbox.write_file(place, file.to_bytes(merged.text))
     what = f"replaced {', '.join(merged.replaced)} in" if merged.replaced else "rewrote"

@@ -81,7 +81,7 @@ def splice(path: str, before: str, block: str) -> Splice:
     old, new = _read(path, before), _read(path, block)
     if not old.outermost or not new.outermost:
         return _whole_if_similar(before, block)
-    if _is_whole(old, new):
+    if _is_whole(old, new) and not _differs_inside_only(old, new):
         return Splice(text=_ended(block), replaced=())
     return _with_definitions(old, new)
 
@@ -111,6 +111,13 @@ def _is_whole(old: _Code, new: _Code) -> bool:
     kept = {line.strip() for _, line in new.outside()}
     wanted = [line.strip() for _, line in old.outside()]
     return sum(line in kept for line in wanted) >= _KEPT_SHARE * len(wanted)
+
+
+def _differs_inside_only(old: _Code, new: _Code) -> bool:
+    """Whether replacing definitions does as much, and leaves blank lines as they were."""
+    names = [[symbol.name for symbol in code.outermost] for code in (old, new)]
+    around = [[line.strip() for _, line in code.outside()] for code in (old, new)]
+    return names[0] == names[1] and around[0] == around[1] and len(set(names[0])) == len(names[0])
 
 
 def _missing(old: _Code, new: _Code, symbol: Symbol) -> set[str]:
