@@ -27,20 +27,21 @@ from rnj_agent.agent.messages import Message
 from rnj_agent.agent.model import Model
 
 _TARGET: Final = 0.5
-"""Of the budget, for what is old."""
-_ROOM: Final = 0.8
-"""Of the budget, where what is shortened is still of use."""
+"""Of the budget."""
+_TIGHT: Final = 0.7
+"""Of the budget: above it, the next stage begins."""
 _FULL: Final = 0.9
 """Of the budget. With less room than this behind it, a change would be followed by the next one
 after a step or two, each with its prefill: the run ends instead."""
 _ESTIMATE_MARGIN: Final = 0.9
 """Of the budget, where counts are estimates."""
-_STAGES: Final[tuple[tuple[Stage, float], ...]] = (
-    ("summaries", _TARGET),
-    ("lines", _ROOM),
-    ("recent", _ROOM),
+_STAGES: Final[tuple[tuple[Stage, float, float], ...]] = (
+    ("summaries", _TARGET, _TARGET),
+    ("lines", _TIGHT, _TARGET),
+    ("recent", _FULL, _TIGHT),
 )
-_STUBS_ONLY: Final[tuple[tuple[Stage, float], ...]] = (("stubs", _TARGET),)
+"""What is done where the prompt is still above a share of the budget, and down to which share."""
+_STUBS_ONLY: Final[tuple[tuple[Stage, float, float], ...]] = (("stubs", _TARGET, _TARGET),)
 
 
 class ContextWindow:
@@ -88,8 +89,9 @@ class ContextWindow:
         """Shorten what is old, at most as much as needed, and return the tokens that remain."""
         compaction = Compaction(self._stream.history)
         after = before
-        for stage, share in self._stages:
-            after = await self._shorten(compaction, stage, share * self._budget, after)
+        for stage, above, share in self._stages:
+            if after > above * self._budget:
+                after = await self._shorten(compaction, stage, share * self._budget, after)
         if not (compaction.replaced or compaction.rewritten):
             return before
         kept = await self._count(compaction.messages[: compaction.num_unchanged])

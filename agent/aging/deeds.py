@@ -5,6 +5,7 @@ A guess from the first command of a line. A wrong one costs a summary that says 
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 import re
@@ -29,6 +30,8 @@ _TESTS: Final = re.compile(
 _WRITTEN: Final = re.compile(
     r"(?<![0-9&<>])>{1,2}\s*([\w.~][\w./~+-]*)|\btee\s+(?:-a\s+)?([\w./-]+)"
 )
+_MAX_READ_CHARS: Final = 1000
+"""Of a command: behind that, it is the text of a file."""
 _SEPARATORS: Final = re.compile(r"\s*(?:&&|\|\||;|\n)\s*")
 
 
@@ -51,6 +54,7 @@ class Deed:
         return self.text == earlier.text or (self.is_whole and same_file(self.path, earlier.path))
 
 
+@functools.lru_cache(maxsize=1024)  # each compaction asks for the same ones again
 def deed_of(call: ToolCall | None) -> Deed:
     """What a call did; None: what the person ran."""
     if call is None:
@@ -87,6 +91,7 @@ def same_file(one: str, other: str) -> bool:
 
 
 def _of_command(command: str, text: str) -> Deed:
+    command = command[:_MAX_READ_CHARS]
     written = tuple(
         path
         for match in _WRITTEN.finditer(command)
