@@ -16,8 +16,11 @@ from rnj_agent.agent.wording import printable
 
 _MAX_CHANGED_LINES: Final = 4
 _MAX_LINE_CHARS: Final = 100
-_TELLING: Final = re.compile(r"^E  |Error|Exception|[Aa]ssert|panicked|error:|!=|\b(?:got|want)\b")
-"""In a line of a failure: it holds the values."""
+_TELLING: Final = tuple(
+    re.compile(pattern)
+    for pattern in (r"^E  ", r"Error|Exception|panicked|error:|!=|\b(?:got|want)\b", r"[Aa]ssert")
+)
+"""In a line of a failure: it holds the values, most surely first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Judged:
     @property
     def is_certain(self) -> bool:
         """Whether a language's own parser says that it does not parse."""
-        return any(problem.reason for file in self.broken for problem in file.problems)
+        return any(problem.is_certain for file in self.broken for problem in file.problems)
 
     def problem(self, before: Outcomes) -> str:
         """In few words what is wrong with it, as far as is known; empty: nothing.
@@ -104,9 +107,9 @@ def _changed_lines(patch: str) -> Iterator[str]:
 
 
 def _most_telling_line(evidence: str) -> str:
-    lines = evidence.split("\n")
-    telling = (line for line in lines[1:] if _TELLING.search(line))
-    return " ".join(next(telling, lines[0]).removeprefix("E ").split())
+    first, *lines = evidence.split("\n")
+    telling = (line for form in _TELLING for line in lines if form.search(line))
+    return " ".join(next(telling, first).removeprefix("E ").split())
 
 
 def _cut(line: str) -> str:

@@ -71,5 +71,5 @@ class SyntaxCheck:
         if not problems:
             return None
         parsed = bool(before) and not await asyncio.to_thread(syntax_errors, file.path, before)
-        is_sure = parsed or any(problem.reason for problem in problems)
+        is_sure = parsed or any(problem.is_certain for problem in problems)
         return BrokenFile(path=file.path, problems=problems, is_sure=is_sure)

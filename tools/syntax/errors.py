@@ -11,7 +11,7 @@ import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rnj_agent.tools.syntax.languages import language_of, parse
@@ -32,6 +32,8 @@ class SyntaxProblem:
     """The line as it stands, cut where it is long."""
     reason: str = ""
     """What is missing, or what the language's own parser says, where one was asked."""
+    is_certain: bool = False
+    """Whether the language's own parser says so, not a grammar alone."""
 
 
 def syntax_errors(path: str, source: bytes) -> tuple[SyntaxProblem, ...]:
@@ -107,7 +109,8 @@ def _python_errors(source: bytes, lines: list[str], *, is_sure: bool) -> tuple[S
             ast.parse(source)
     except SyntaxError as error:
         if is_sure or isinstance(error, IndentationError):
-            return (_problem(lines, error.lineno or 1, error.msg),)
+            problem = _problem(lines, error.lineno or 1, error.msg)
+            return (replace(problem, is_certain=True),)
     except (ValueError, RecursionError, MemoryError):  # too deep to know
         return ()
     return ()
