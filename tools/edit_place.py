@@ -65,8 +65,18 @@ def made_before(text: str, old: str, new: str, found: Edited | None) -> int | No
 def _apply(text: str, reading: Reading, near: int) -> Edited | Several | None:
     if not reading.old.strip():
         return None
-    exact = apply_exactly(text, reading.old, reading.new, near=near)
-    return exact or apply_tolerantly(text, reading.old, reading.new, near=near)
+    new = _with_line_ends(reading.old, reading.new)
+    exact = apply_exactly(text, reading.old, new, near=near)
+    return exact or apply_tolerantly(text, reading.old, new, near=near)
+
+
+def _with_line_ends(old: str, new: str) -> str:
+    """``new`` with the line ends around ``old`` that it forgot, or its lines would join others."""
+    if not new:
+        return new
+    start = "\n" if old.startswith("\n") and not new.startswith("\n") else ""
+    end = "\n" if old.endswith("\n") and not new.endswith("\n") else ""
+    return start + new + end
 
 
 def _breaks(path: str, before: str, after: str) -> bool:

@@ -29,26 +29,24 @@ def reindented(
         indent_of(ours) == indent_of(theirs) for ours, theirs in zip(old, standing, strict=True)
     ):
         return list(new)
-    if _starts_bare(old, standing):
-        lost = "" if indent_of(new[0]) else indent_of(standing[0])
-        return [lost + new[0], *new[1:]]
-    depths = _depths(old, standing)
-    if depths is None:
-        return None
+    depths, behind = _depths(old, standing), _depths(old[1:], standing[1:])
+    is_bare = not indent_of(old[0]) and bool(indent_of(standing[0]))
+    if is_bare and behind and (depths is None or _is_same(behind)):
+        # Only the first line lost its indentation, as where copying began behind it.
+        first = new[0] if indent_of(new[0]) else indent_of(standing[0]) + new[0]
+        others = _all_moved(new[1:], behind)
+        return None if others is None else [first, *others]
+    return None if depths is None else _all_moved(new, depths)
+
+
+def _is_same(depths: dict[str, str]) -> bool:
+    return all(ours == theirs for ours, theirs in depths.items())
+
+
+def _all_moved(new: Sequence[str], depths: dict[str, str]) -> list[str] | None:
     width = _spaces_a_tab(depths, new)
     lines = [_moved(line, depths, width) for line in new]
     return [line for line in lines if line is not None] if None not in lines else None
-
-
-def _starts_bare(old: Sequence[str], standing: Sequence[str]) -> bool:
-    """Whether only the first line lost its indentation, as where copying began behind it."""
-    rest = _depths(old[1:], standing[1:])
-    return bool(
-        rest
-        and all(ours == theirs for ours, theirs in rest.items())
-        and not indent_of(old[0])
-        and indent_of(standing[0])
-    )
 
 
 def _depths(old: Sequence[str], standing: Sequence[str]) -> dict[str, str] | None:

@@ -17,6 +17,8 @@ from rnj_agent.tools.syntax.symbols import definitions
 
 _MIN_LENGTH = 0.5
 """Of the file's number of lines."""
+_MAX_EXACT_LINES = 3_000
+"""Longer files are compared more coarsely, or it takes minutes."""
 _MAX_LOST_LINES = 4
 """In one place of a file without definitions, which would tell what is gone."""
 
@@ -55,16 +57,18 @@ def rewrite(path: str, before: str, text: str) -> Rewrite:
             raise SpliceError("your text leaves lines out where it says '...'")
     _check_syntax(path, before, textwrap.dedent(text))
     spliced = splice(path, before, text)
-    if not spliced.replaced:
-        _check_loss(path, before.split("\n"), text.split("\n"))
+    _check_loss(path, before.split("\n"), spliced.text.split("\n"))
     _check_syntax(path, before, spliced.text)
+    is_whole = spliced.text.strip("\n") == text.strip("\n")
     end = before[len(before.rstrip("\n")) :]
-    return Rewrite(text=spliced.text.rstrip("\n") + end, replaced=spliced.replaced)
+    return Rewrite(
+        text=spliced.text.rstrip("\n") + end, replaced=() if is_whole else spliced.replaced
+    )
 
 
 def hunks_of(old: Sequence[str], new: Sequence[str]) -> tuple[Hunk, ...]:
     """Where two texts differ."""
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) > _MAX_EXACT_LINES)
     return tuple(
         Hunk(from_old=from_old, to_old=to_old, from_new=from_new, to_new=to_new)
         for kind, from_old, to_old, from_new, to_new in matcher.get_opcodes()
@@ -83,7 +87,7 @@ def _check_syntax(path: str, before: str, after: str) -> None:
 def _check_loss(path: str, old: Sequence[str], new: Sequence[str]) -> None:
     num_old, num_new = _num_filled(old), _num_filled(new)
     if num_new < _MIN_LENGTH * num_old:
-        raise SpliceError(f"your text has only {num_new} of the file's {num_old} lines")
+        raise SpliceError(f"your text leaves only {num_new} of its {num_old} lines")
     if definitions(path, "\n".join(old).encode()):
         return
     for hunk in hunks_of(old, new):

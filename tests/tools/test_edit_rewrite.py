@@ -94,7 +94,7 @@ async def test_a_file_that_shrinks_to_nearly_nothing_is_refused():
     before = "def f():\n" + "".join(f"    print({number})\n" for number in range(9))
     after, result = await write("def f():\n    pass\n", before)
     assert after == before
-    assert "has only 2 of the file's 10 lines" in result.content
+    assert "leaves only 2 of its 10 lines" in result.content
 
 
 async def test_form_feeds_stay():

@@ -53,6 +53,15 @@ async def test_white_space_at_line_ends_does_not_matter():
     assert "white space at line ends" in told
 
 
+async def test_line_ends_that_new_forgets_do_not_join_lines():
+    after, _ = await edit(SOURCE, "    total = 0\n", "    total = 1")
+    assert after == SOURCE.replace("total = 0", "total = 1")
+    after, _ = await edit(SOURCE, "\n    total = 0", "    total = 1")
+    assert after == SOURCE.replace("total = 0", "total = 1")
+    after, _ = await edit(SOURCE, "    total = 0\n", "")
+    assert after == SOURCE.replace("    total = 0\n", "")
+
+
 async def test_lines_that_stay_keep_their_white_space():
     old = 'if width<0:\n    raise ValueError("negative width")\nreturn width+height'
     new = 'if width<0:\n    raise ValueError("negative width")\nreturn width * height'
@@ -74,6 +83,12 @@ async def test_a_first_line_that_lost_its_indentation_gets_it_back():
     new = "total = 1\n    for one in amount:\n        total *= one"
     after, _ = await edit(before, old, new)
     assert "    total = 1\n    for one in amount:\n        total *= one\n    return" in after
+
+
+async def test_the_lines_behind_a_bare_first_one_may_be_moved_too():
+    old = "total = 0\n  for one in amount:\n    total += one"
+    after, _ = await edit(SOURCE, old, old.replace("+= one", "+= 2 * one"))
+    assert after == SOURCE.replace("+= one", "+= 2 * one")
 
 
 async def test_depths_that_cannot_be_told_are_left_to_the_model():
