@@ -136,6 +136,12 @@ def test_a_profile_of_the_persons_own(folder: Path) -> None:
     assert profile_for("rnj-1-x2", name="rnj-1").identity == "You are mine."
 
 
+def test_the_documented_profile_is_one(folder: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
+    (folder / "mine.toml").write_text(guide.split("```toml\n")[1].split("```")[0])
+    assert profile_for("my-model-1b").harness == {"fresh_starts": 3, "steps_per_start": 8}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

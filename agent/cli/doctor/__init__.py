@@ -38,7 +38,14 @@ def command(repo: Path, as_json: bool) -> int:
 
 
 def _checks(repo: Path) -> Iterator[Check]:
-    from rnj_agent.agent.cli.doctor import expectation, kernels, machine, sandboxes, servers
+    from rnj_agent.agent.cli.doctor import (
+        expectation,
+        kernels,
+        machine,
+        profile,
+        sandboxes,
+        servers,
+    )
     from rnj_agent.runtime.home import rnj_home
     from rnj_agent.sandbox.probe import probe
 
@@ -49,7 +56,7 @@ def _checks(repo: Path) -> Iterator[Check]:
         lambda: [machine.check_disk(rnj_home()), machine.check_git(), machine.check_gpu()],
         expectation.check_expectation,
         lambda: sandboxes.check_sandboxes(loaded.config, probe()),
-        lambda: [servers.check_model(loaded.config)],
+        lambda: [servers.check_model(loaded.config), profile.check_profile(loaded.config)],
         servers.check_models_present,
         servers.check_servers,
         lambda: _check_config(loaded),

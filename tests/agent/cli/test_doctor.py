@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnj_agent.agent.cli.doctor import machine, sandboxes
+from rnj_agent.agent.cli.doctor.profile import check_profile
 from rnj_agent.agent.cli.doctor.servers import ask_servers, check_model
 from rnj_agent.agent.cli.edge import execute
 from rnj_agent.agent.config import Config, ModelSettings, SandboxSettings
@@ -73,6 +74,21 @@ def test_an_endpoint_that_is_not_known_is_a_finding_not_a_crash() -> None:
     check = check_model(Config(model=ModelSettings(endpoint="nowhere")))
     assert check.status == "missing"
     assert "no endpoint named 'nowhere'" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": {"name": "EssentialAI/rnj-1-instruct"}}, "rnj-1: text protocol, temperature 0"),
+        ({"model": {"name": "m-3b", "temperature": 0.2}}, "generic, for a small model: tools pro"),
+        ({"model": {"endpoint": "vllm"}}, "by the name of the model it has"),
+        ({"harness": {"profile": "nope"}}, "There is no profile 'nope'"),
+    ],
+)
+def test_the_profile_is_told(fields: dict[str, object], words: str) -> None:
+    check = check_profile(Config.model_validate(fields))
+    assert words in check.detail
+    assert (check.status == "missing") == ("no profile" in words)
 
 
 def test_the_whole_command_as_json(
