@@ -81,8 +81,9 @@ class LoopGuard:
     def note(self, evidence: Evidence) -> None:
         """Take note of what the call that is observed next did to the files."""
         self.circles.note(evidence)
-        if self.circles.is_new:
+        if self.circles.is_new:  # white space may be all that was to be changed
             self._known.clear()
+            self._near.clear()
 
     def observe(self, deed: Deed) -> Verdict:
         """Take note of one call and its result."""

@@ -117,6 +117,14 @@ def test_commands_that_differ_in_quotes_and_comments_are_nearly_the_same():
     assert [bool(shown(guard, each, "3: x").nudge) for each in commands] == [False, False, True]
 
 
+def test_a_file_written_again_with_other_indentation_is_another_call_where_that_changes_it():
+    guard = LoopGuard()
+    for number in range(12):
+        guard.note(Evidence(state=str(number)))
+        command = f"cat > a.py <<EOF\n{' ' * number}x\nEOF"
+        assert shown(guard, command, "[exit code 0, no output]") == Verdict()
+
+
 def test_paging_through_a_file_is_no_loop():
     guard = LoopGuard()
     for start in range(1, 2000, 50):
