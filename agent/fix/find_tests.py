@@ -25,8 +25,11 @@ MAX_SUITE_FILES: Final = 400
 _NEAR_FILES: Final = 3
 """Source files whose tests are looked for."""
 _FEW_TESTS: Final = 3
+_NAMED_ALIKE: Final = 3.0
+"""For a test whose name is the source's; one that uses all that the issue names gets 1."""
 _TEST_WORDS = re.compile(r"(?:^|_)(?:test|spec)s?(?:_|$)|^test(?=[A-Z])", re.IGNORECASE)
 _TEST_ENDS = re.compile(r"(?<=[a-z0-9])(?:Tests?|Spec|IT)$|^Tests?(?=[A-Z])")
+_TEST_FILE = re.compile("|".join(f"(?:{runner.files.pattern})" for runner in RUNNERS))
 _TEST_NAME = re.compile(r"test\w+|Test\w+|\w+(?:_test|Tests?|Spec)")
 
 
@@ -69,10 +72,10 @@ def nearest_tests(survey: Survey, paths: Sequence[str]) -> str:
 
 
 def _is_runnable(source: SourceFile) -> bool:
-    return any(
+    return bool(_TEST_FILE.search(source.path)) and any(
         runner.files.search(source.path) and runner.test_has.search(source.text)
         for runner in RUNNERS
-        if source.is_test or runner.name == "cargo"
+        if source.is_test or runner.in_sources
     )
 
 
@@ -82,18 +85,21 @@ def _manifests(survey: Survey, paths: Iterable[str]) -> Mapping[str, str]:
 
 
 def _named(tests: Iterable[SourceFile], clues: Clues) -> dict[SourceFile, tuple[str, ...]]:
-    """Test files that the issue names, or names tests of."""
+    """Test files that the issue names, by path, by a test in them, or at least by their name."""
     names = {name for name in clues.names if _TEST_NAME.fullmatch(name)}
-    found: dict[SourceFile, tuple[str, ...]] = {}
-    for source in tests:
-        if not source.is_test:
-            continue
-        defined = tuple(sorted(name for name in names if _defines(source.text, name)))
-        if defined or clues.names_path(source.path):
-            found[source] = defined
-    return found or {
-        source: () for source in tests if source.is_test and clues.names_file(source.path)
+    files = [source for source in tests if source.is_test]
+    defined = {
+        source: tuple(sorted(name for name in names if _defines(source.text, name)))
+        for source in files
     }
+    for chosen in (
+        [source for source in files if clues.names_path(source.path)],
+        [source for source in files if defined[source]],
+        [source for source in files if clues.names_file(source.path)],
+    ):
+        if chosen:
+            return {source: defined[source] for source in chosen}
+    return {}
 
 
 def _defines(text: str, name: str) -> bool:
@@ -108,7 +114,8 @@ def _nearest(tests: Sequence[SourceFile], survey: Survey) -> dict[SourceFile, tu
     for outline in survey.pointed_at[:_NEAR_FILES]:
         scores = {source: _nearness(source, outline) for source in tests}
         best = max(scores.values(), default=0.0)
-        near = [source for source, score in scores.items() if score >= max(1.0, best - 0.5)]
+        least = _NAMED_ALIKE if found else 1.0
+        near = [source for source, score in scores.items() if score >= max(least, best - 0.5)]
         near.sort(key=lambda source: -scores[source])
         found |= dict.fromkeys(near[:_NEAR_FILES], ())
     return found
@@ -117,12 +124,12 @@ def _nearest(tests: Sequence[SourceFile], survey: Survey) -> dict[SourceFile, tu
 def _nearness(test: SourceFile, outline: Outline) -> float:
     source, place = PurePosixPath(outline.path), PurePosixPath(test.path)
     if source == place:
-        return 4.0
+        return _NAMED_ALIKE + 1
     if source.suffix[:3] != place.suffix[:3]:
         return 0.0
     score = 0.0
     if _bare(test.stem) == _bare(source.name.split(".", 1)[0]):
-        score += 3
+        score += _NAMED_ALIKE
     names = {symbol.name for symbol in outline.named}
     if names:
         score += len(names & set(IDENTIFIER.findall(test.text))) / len(names)

@@ -51,7 +51,7 @@ def read_sources(
         if len(found) >= MAX_READ_FILES:
             break
         left -= file.size_bytes
-        text = "" if _is_linked(root, file.path, linked) else _read_text(root / file.path)
+        text = "" if _is_linked(root, file.path, linked) else _read_text(f"{root}/{file.path}")
         if text:
             is_test = is_test_file(file.path, test_command)
             found.append(SourceFile(path=file.path, text=text, is_test=is_test))
@@ -77,9 +77,10 @@ def _is_linked(root: Path, path: str, known: dict[str, bool]) -> bool:
     return False
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: str) -> str:
     try:
-        text = path.read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
     return "" if "\0" in text else text

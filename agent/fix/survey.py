@@ -21,7 +21,7 @@ from rnj_agent.tools.syntax.languages import language_of
 from rnj_agent.tools.syntax.symbols import Symbol, Symbols, symbols_of
 
 MAX_OUTLINED_FILES = 300
-MAX_OUTLINED_BYTES = 2_000_000
+MAX_OUTLINED_BYTES = 1_500_000
 """Of what is parsed: about a second's work."""
 MAX_OUTLINE_S = 4.0
 """For files that are hard to parse, on purpose."""

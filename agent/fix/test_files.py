@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from rnj_agent.agent.fix.patch import FilePatch
 
 _NAMES = re.compile(
-    r"test_.*\.\w+|.*_tests?\.\w+|.*\.(?:test|spec)\.\w+|.*_spec\.\w+|.*Tests?\.\w+|.*Spec\.\w+"
+    r"tests?\.\w+|test_.*\.\w+|.*_tests?\.\w+|"
+    r".*\.(?:test|spec)\.\w+|.*_spec\.\w+|.*Tests?\.\w+|.*Spec\.\w+"
 )
 _FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs"})
 _CONFIGURATION = frozenset({"conftest.py", "pytest.ini", "tox.ini", "sitecustomize.py"})

@@ -34,6 +34,8 @@ class Runner:
     test_has: re.Pattern[str] = re.compile("")
     changes_folder: bool = True
     """Whether it runs in the manifest's folder; else in the root."""
+    in_sources: bool = False
+    """Whether tests may stand in the code that they test."""
 
 
 def quoted(paths: Iterable[str]) -> str:
@@ -44,6 +46,9 @@ def quoted(paths: Iterable[str]) -> str:
 
 
 def _names(targets: Sequence[Target]) -> list[str]:
+    """Of the tests asked for; empty where all of a file's are."""
+    if not all(target.names for target in targets):
+        return []
     return list(dict.fromkeys(name for target in targets for name in target.names))
 
 
@@ -181,6 +186,7 @@ RUNNERS = (
         manifest=re.compile(r"Cargo\.toml"),
         test_has=re.compile(r"#\[(?:\w+::)*test\b|#\[cfg\(test\)\]"),
         command=_cargo,
+        in_sources=True,
     ),
     Runner(
         name="maven",
