@@ -150,9 +150,20 @@ async def test_a_fix_that_never_passes_is_told_so(sandbox: Sandbox, make_repo: M
 async def test_without_a_test_command_nothing_is_claimed(
     sandbox: Sandbox, make_repo: MakeRepo
 ) -> None:
-    report, _ = await _fix(sandbox, make_repo(_FILES).root, [_EDIT, _SUBMIT], tests=None)
-    assert report.finished.verified is None
+    root = make_repo({"calc.py": _BUGGY}).root
+    report, _ = await _fix(sandbox, root, [_EDIT, _SUBMIT], tests=None)
+    assert (report.finished.verified, report.tests_found) == (None, "")
     assert "nothing proves it" in render_report(report)
+
+
+async def test_where_none_is_given_tests_are_found(sandbox: Sandbox, make_repo: MakeRepo) -> None:
+    report, model = await _fix(sandbox, make_repo(_FILES).root, [_EDIT, _SUBMIT], tests=None)
+    assert report.finished.verified is True
+    assert "test_calc.py" in report.tests_found
+    assert f"found, not given (--test-cmd gives others): {report.tests_found}" in render_report(
+        report
+    )
+    assert "It fails now" in model.requests[0].messages[1].content
 
 
 def _plant(repo: Repo, canary: Path) -> None:
