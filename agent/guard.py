@@ -73,7 +73,6 @@ class LoopGuard:
         self._known: set[int] = set()
         """Near keys since the files were last as never before."""
         self._num_stale = 0
-        self._whats: deque[str] = deque(maxlen=_MAX_PERIOD)
         self.circles = Circles()
         self.is_retry = False
         """Whether the next request asks for what was asked before."""
@@ -91,7 +90,6 @@ class LoopGuard:
         self._near.append(deed.near_key)
         self._num_stale = self._num_stale + 1 if deed.near_key in self._known else 0
         self._known.add(deed.near_key)
-        self._whats.append(deed.what)
         circles, self.circles.nudge = self.circles.nudge, ""
         verdicts = [
             Verdict(nudge=circles),
@@ -112,25 +110,23 @@ class LoopGuard:
     def _of_pattern(self, pattern: Pattern | None, deed: Deed) -> Verdict:
         if pattern is None:
             return Verdict()
-        what, times = self._whats[-1], f"{pattern.rounds} times"
-        result = "failure" if deed.is_error else "result"
+        what, result = deed.what, "failure" if deed.is_error else "result"
         if pattern.period > 1:
-            what = f"The last {pattern.period} calls were made"
-            result = "results"
+            what, result = f"The last {pattern.period} calls were made", "results"
         if pattern.is_second:
             return Verdict(
                 nudge=f"{what} before with the same {result}. "
                 "Repeating it will not help: do something else.",
                 is_retry=True,
             )
-        why = f"{what} {times} with the same {result}"
+        why = f"{what} {pattern.rounds} times with the same {result}"
         nudge = f"{why}. Stop repeating: look at another file, make another change, or submit."
         return Verdict(nudge=nudge, is_retry=True, stop=pattern.stop, why=why)
 
     def _of_stale(self) -> Verdict:
         if self._num_stale < _NUDGE_AT_STALE:
             return Verdict()
-        why = f"The last {self._num_stale} calls showed nothing that was not known"
+        why = f"The last {self._num_stale} calls showed nothing new"
         return Verdict(
             nudge=f"{why}. Make a change, or submit.",
             is_retry=True,

@@ -91,15 +91,17 @@ class Stepper:
         self.stream.emit(MessageFinished(message=reply.message, finish_reason=reply.finish_reason))
         return reply
 
+    @property
+    def _temperature(self) -> float | None:
+        return self.retry_temperature if self.guard.is_retry else self.sampling.temperature
+
     async def _read(self, reader: ReplyReader, num_prompt_tokens: int, clock: StepClock) -> None:
         request = ModelRequest(
             messages=tuple(self.stream.history.messages),
             tools=self.protocol.schemas,
             max_tokens=self.context.reply_tokens,
             reply_form=self.protocol.reply_form,
-            temperature=self.retry_temperature
-            if self.guard.is_retry
-            else self.sampling.temperature,
+            temperature=self._temperature,
             seed=self.sampling.seed,
         )
         try:

@@ -155,7 +155,7 @@ def test_calls_in_any_order_that_show_nothing_new_are_stopped():
     verdicts = [shown(guard, commands[n], f"result of {n}") for n in order]
     assert verdicts.index(next(v for v in verdicts if v.nudge)) == 5 + 8 - 1
     assert [verdict.stop for verdict in verdicts].index(True) == 5 + 12 - 1
-    assert verdicts[-1].why == "The last 12 calls showed nothing that was not known"
+    assert verdicts[-1].why == "The last 12 calls showed nothing new"
 
 
 def test_a_change_makes_known_results_worth_another_look():
