@@ -26,7 +26,7 @@ from rnj_agent.tools.output import MAX_CHARS
 
 CHARS_PER_TOKEN: Final = 3
 """A low guess for English and code."""
-_MAX_EVIDENCE_CHARS: Final = 2_000
+MAX_EVIDENCE_CHARS: Final = 2_000
 """Enough for one failure."""
 
 
@@ -51,7 +51,7 @@ def result_chars(context_window: int) -> int:
 
 def evidence_chars(context_window: int) -> int:
     """Of what a failed test run printed, as it is told."""
-    return min(_MAX_EVIDENCE_CHARS, result_chars(context_window))
+    return min(MAX_EVIDENCE_CHARS, result_chars(context_window))
 
 
 def fitted(text: str, max_chars: int) -> str:

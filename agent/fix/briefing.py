@@ -21,6 +21,7 @@ from rnj_agent.agent.harness import Harness, harness_for
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.task import Task
+from rnj_agent.agent.window_shares import evidence_chars
 from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 
@@ -63,6 +64,9 @@ async def brief(
     """
     harness = harness_for(config, model.info.name)
     tests = request.tests or _found_tests(request, harness)
+    if tests is not None:
+        most = evidence_chars(model.info.context_window)
+        tests = dataclasses.replace(tests, evidence_chars=most)
     workspace = FixWorkspace(sandbox=sandbox, tests=tests, harness=harness)
     await workspace.prepare(request.snapshot)
     prelude: list[Event] = []

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from rnj_agent.agent.events import TestPhase, VerificationFinished, VerificationStarted
 from rnj_agent.agent.fix.condense import condense
 from rnj_agent.agent.fix.outcomes import Outcomes, read_outcomes
+from rnj_agent.agent.window_shares import MAX_EVIDENCE_CHARS
 from rnj_agent.agent.workspace import Emit
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.tools.output import clean, is_long, shorten
 
-MAX_EVIDENCE_CHARS = 2_000
-"""Of the output that a model is shown: enough for one failure."""
 _NO_TESTS = re.compile(
     r"no tests ran|^\d+ deselected|file or directory not found|No tests found|Ran 0 tests"
     r"|no test files|no tests to run|No tests were found|\b0 passing\b|^running 0 tests"
@@ -41,6 +40,8 @@ class TestCommand:
     command: str
     """Runs in the repository's root."""
     timeout_s: float = 600.0
+    evidence_chars: int = MAX_EVIDENCE_CHARS
+    """Of a failed run, in what a model is told."""
 
     async def run(
         self, sandbox: Sandbox, phase: TestPhase, emit: Emit, *, root: str | None = None
@@ -74,7 +75,7 @@ class TestCommand:
         return TestRun(
             finished=finished,
             outcomes=read_outcomes(whole),
-            evidence="" if finished.passed else condense(whole, MAX_EVIDENCE_CHARS) + stopped,
+            evidence="" if finished.passed else condense(whole, self.evidence_chars) + stopped,
             timed_out=result.timed_out,
         )
 

@@ -20,6 +20,7 @@ from rnj_agent.agent.follow import follow
 from rnj_agent.agent.fresh_start import Sampling
 from rnj_agent.agent.harness import harness_for
 from rnj_agent.agent.instructions import system_prompt
+from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.session import SessionWriter
 from rnj_agent.agent.swebench.attempt_log import AttemptLog, sync_log
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec
@@ -34,6 +35,7 @@ from rnj_agent.agent.swebench.run_dir import PATCH, RESULT, write_record, write_
 from rnj_agent.agent.swebench.trial_tally import TrialTally
 from rnj_agent.agent.swebench.workshop import Workshop
 from rnj_agent.agent.task import Task
+from rnj_agent.agent.window_shares import fitted, issue_chars
 from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import ImageMissingError
@@ -137,7 +139,9 @@ class Trial:
             session_id=spec.session_id,
             text=spec.instance.instance_id,
             system_prompt=system_prompt(spec.config, name, needs_patch=True),
-            user_message=user_message(spec.config, name, spec.instance, sandbox.workdir),
+            user_message=user_message(
+                spec.config, self._model.info, spec.instance, sandbox.workdir
+            ),
             cwd=sandbox.workdir,
         )
         self._finished = await follow(loop.run(task), self._tally)
@@ -195,7 +199,8 @@ def _date_of(instance: Instance) -> str:
     return "" if unix_s(instance.created_at) is None else instance.created_at
 
 
-def user_message(config: Config, model: str, instance: Instance, workdir: str) -> str:
+def user_message(config: Config, model: ModelInfo, instance: Instance, workdir: str) -> str:
     """What the model is told first: the issue, and nothing that the instance knows of its fix."""
-    facts = IssueFacts(issue=instance.problem_statement, workdir=workdir, file_list=(), num_files=0)
-    return render_fix_task(facts, form=harness_for(config, model).form)
+    issue = fitted(instance.problem_statement, issue_chars(model.context_window))
+    facts = IssueFacts(issue=issue, workdir=workdir, file_list=(), num_files=0)
+    return render_fix_task(facts, form=harness_for(config, model.name).form)
