@@ -1,6 +1,6 @@
 """mini-SWE-agent on one task, in its own Python: part of ``mini_swe_agent``, without rnj_agent.
 
-Reads its settings as JSON from stdin, says ``ready`` once everything is imported, and leaves its
+Reads its settings as JSON from stdin, says ``ready`` once all is set up, and leaves its
 trajectory in a file, which mini-SWE-agent writes after every step.
 """
 
@@ -20,12 +20,12 @@ def main() -> None:
     models: Any = import_module("minisweagent.models.litellm_textbased_model")
     stock: dict[str, dict[str, Any]] = config.get_config_from_spec(settings["config"])
     del stock["agent"]["mode"]  # of the interactive agent
-    print("ready", flush=True)
     agent = agents.DefaultAgent(
         models.LitellmTextbasedModel(**stock["model"] | settings["model"]),
         environments.DockerEnvironment(**stock["environment"] | settings["environment"]),
         **stock["agent"] | settings["agent"],
     )
+    print("ready", flush=True)
     agent.run(settings["task"])
 
 

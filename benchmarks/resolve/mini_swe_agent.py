@@ -42,6 +42,8 @@ _NUM_ATTEMPTS: Final = 3
 """Of a call that fails. Its own ten, up to a minute apart, are for servers far away."""
 TRAJECTORY: Final = "trajectory.json"
 LOG: Final = "log"
+READY: Final = b"ready\n"
+"""What the script says before the first step."""
 _DOCKER: Final = """#!/bin/sh
 # Stands for docker: the container is there already, its commands run as the files' owner, and who
 # made it removes it.
@@ -115,7 +117,10 @@ class MiniSweAgent:
         async with self._started(directory) as (stdin, stdout):
             stdin.write(json.dumps(settings).encode())
             stdin.write_eof()
-            if not await stdout.readline():
+            async for line in stdout:
+                if line == READY:
+                    break
+            else:
                 raise RuntimeError(f"{self._python} does not start: see {directory / LOG}")
             started_s = time.monotonic()
             try:
@@ -156,6 +161,7 @@ class MiniSweAgent:
             "MSWEA_GLOBAL_CONFIG_DIR": str(directory / "config"),
             "MSWEA_SILENT_STARTUP": "1",
             "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": str(_NUM_ATTEMPTS),
+            "NO_PROXY": "*",  # as the other harnesses ask
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
 
