@@ -78,10 +78,18 @@ def function_schema(tool: Tool) -> dict[str, Any]:
     }
 
 
-def describe_invalid(name: str, error: ValidationError) -> str:
-    """One line for the model: which argument is wrong and how."""
+def text_arguments(tool: Tool) -> list[str]:
+    """What a call is made of: its arguments that are text; others only tune it."""
+    properties = function_schema(tool)["function"]["parameters"].get("properties", {})
+    return [name for name, schema in properties.items() if schema.get("type") == "string"]
+
+
+def describe_invalid(tool: Tool, error: ValidationError) -> str:
+    """One line for the model: which argument is wrong, how, and what a right call has."""
     problems = [
         f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}"
         for item in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return f"{name}: wrong arguments: {'; '.join(problems)}"
+    *most, last = text_arguments(tool)
+    takes = f"{', '.join(most)} and {last}" if most else last
+    return f"{tool.name}: wrong arguments: {'; '.join(problems)}. A right call has {takes}."

@@ -62,7 +62,7 @@ class BashTool:
         try:
             asked = BashArguments.model_validate_json(arguments)
         except ValidationError as error:
-            return ToolResult(content=describe_invalid(self.name, error), is_error=True)
+            return ToolResult(content=describe_invalid(self, error), is_error=True)
         if not asked.command.strip() or _PLACEHOLDER.fullmatch(asked.command):
             return ToolResult(
                 content="That is a placeholder, not a command. Give the real command.",

@@ -79,7 +79,7 @@ class EditTool:
         try:
             asked = EditArguments.model_validate_json(arguments)
         except ValidationError as error:
-            return _refused(describe_invalid(self.name, error))
+            return _refused(describe_invalid(self, error))
         path = posixpath.normpath(posixpath.join(context.sandbox.workdir, asked.path))
         if not path.startswith(context.sandbox.workdir + "/"):
             return _refused(f"{asked.path} is outside the repository. Nothing was changed.")

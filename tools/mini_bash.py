@@ -27,7 +27,7 @@ class MiniBashTool:
         try:
             command = BashArguments.model_validate_json(arguments).command
         except ValidationError as error:
-            return ToolResult(content=describe_invalid(self.name, error), is_error=True)
+            return ToolResult(content=describe_invalid(self, error), is_error=True)
         sandbox = context.sandbox
         result = await sandbox.execute(
             command, cwd=sandbox.workdir, timeout_s=context.timeout_s, on_output=context.on_output

@@ -24,5 +24,5 @@ class SubmitTool:
         try:
             asked = SubmitArguments.model_validate_json(arguments)
         except ValidationError as error:
-            return ToolResult(content=describe_invalid(self.name, error), is_error=True)
+            return ToolResult(content=describe_invalid(self, error), is_error=True)
         return ToolResult(content="Submitted.", submission=asked.message)

@@ -45,7 +45,7 @@ class WriteTool:
         try:
             asked = WriteArguments.model_validate_json(arguments)
         except ValidationError as error:
-            return _refused(describe_invalid(self.name, error))
+            return _refused(describe_invalid(self, error))
         if not asked.content.strip():
             return _refused("The block is empty. Nothing was changed.")
         try:

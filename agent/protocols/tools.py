@@ -11,7 +11,7 @@ from rnj_agent.agent.model import ReplyForm
 from rnj_agent.agent.parser.found import FoundCall
 from rnj_agent.agent.parser.scan import BashBlocks, CallScanner
 from rnj_agent.agent.protocols.base import Guided, first_arguments
-from rnj_agent.tools.base import Tool, function_schema
+from rnj_agent.tools.base import Tool, function_schema, text_arguments
 
 _FORMS: Final[Mapping[Guided, ReplyForm | None]] = {
     "not": "free",
@@ -40,7 +40,7 @@ class ToolsProtocol:
         """``bash_blocks``: what a plain ```bash block is; in an answer it is prose."""
         self.tool_names = first_arguments(tools)
         self.schemas = tuple(function_schema(tool) for tool in tools)
-        self._signatures = {tool.name: _texts(tool) for tool in tools}
+        self._signatures = {tool.name: text_arguments(tool) for tool in tools}
         self._bash_blocks: BashBlocks = bash_blocks
         self.reply_form: ReplyForm | None = _FORMS[guided]
         self.repairs = repairs
@@ -58,9 +58,3 @@ class ToolsProtocol:
     def correction(self, *, empty: bool, broken: str, cut_at: int | None) -> str:
         asked = feedback.no_tool_call(self._signatures, empty=empty)
         return feedback.correction(asked, broken, cut_at)
-
-
-def _texts(tool: Tool) -> list[str]:
-    """The arguments that a call is made of: the text ones; others only tune it."""
-    properties = function_schema(tool)["function"]["parameters"].get("properties", {})
-    return [name for name, schema in properties.items() if schema.get("type") == "string"]

@@ -18,8 +18,12 @@ from typing import Any
 from rnj_agent.runtime.guided.spec import ToolCalls
 from rnj_agent.runtime.tool_calls import CLOSE, OPEN
 
-MAX_WORDS_CHARS = 1000
-"""Before a call that must come: a model that does not come to its point is brought to it."""
+MAX_WORDS_LINES = 12
+"""Before a call that must come: a model that does not come to its point is brought to it. Lines and
+not characters: where each character counts, no mask is like the last, and each takes milliseconds.
+"""
+_WORD = r"([^`{\n]|`[^`{\n])"
+"""Single backticks quote a name, two begin a fence; a brace begins a call without its tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,7 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
         f"text_open[lazy]: TEXT {_literal(OPEN)}",
         f"NEXT_OPEN: /[ \\n]{{0,2}}/ {_literal(OPEN)}",
         rf"words_open[lazy]: WORDS {_literal(OPEN)}",
-        # single backticks quote a name, two begin a fence; a brace begins a call without its tag
-        rf"WORDS: /([^`{{]|`[^`{{]){{0,{MAX_WORDS_CHARS}}}/",
+        rf"WORDS: /({_WORD}*\n){{0,{MAX_WORDS_LINES}}}{_WORD}*/",
         r"TEXT: /(.|\n)*/",
         rf'call: "\n"? "{{\"name\": " tool "}}" "\n"? {_literal(CLOSE)}',
         "tool: " + " | ".join(f"tool_{index}" for index in range(len(forms))),
@@ -53,12 +56,13 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
 
 
 def block_grammar() -> dict[str, Any]:
-    """A reply whose first fence opens a bash block. Its end is the reader's to find: a
-    here-document may hold fences of its own.
+    """A reply in which the first line that is a fence opens a bash block.
+
+    Its end is the reader's to find: a here-document may hold fences of its own.
     """
     rules = [
         'start: fence "bash\\n" TEXT',
-        rf'fence[lazy]: /(.|\n){{0,{MAX_WORDS_CHARS}}}/ "```"',
+        rf'fence[lazy]: /([^\n]*\n){{0,{MAX_WORDS_LINES}}}/ "```"',
         r"TEXT: /(.|\n)*/",
     ]
     return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}]}

@@ -109,6 +109,15 @@ def test_answers_are_one_line_that_nobody_can_take_for_a_call() -> None:
         assert not set("`<>{}[]") & set(line)
 
 
+async def test_arguments_that_are_missing_are_named_in_the_calls_result() -> None:
+    wrong = native("edit", '{"path": "a.py"}')
+    messages, _ = await told(ScriptedModel([wrong, SUBMIT]))
+    assert messages[3].role == "tool"
+    assert messages[3].content == (
+        "edit: wrong arguments: new: Field required. A right call has path, old and new."
+    )
+
+
 @pytest.mark.parametrize(
     ("protocol", "guided", "needs_patch", "form"),
     [

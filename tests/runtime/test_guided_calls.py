@@ -153,7 +153,7 @@ def test_what_a_tool_choice_allows(
 
 
 def test_a_demanded_call_may_have_words_before_it(
-    compiler: GrammarCompiler, tokenizer: Tokenizer, model: RandomModel
+    compiler: GrammarCompiler, tokenizer: Tokenizer
 ) -> None:
     spec = ToolCalls(tools=[BASH], choice="required", parallel=False, with_words=True)
     for text in (LOOK, f"I look at `a.py`, a < b.\n\n{LOOK}"):
@@ -161,9 +161,6 @@ def test_a_demanded_call_may_have_words_before_it(
     json_in_a_fence = LOOK.replace("<tool_call>", "```json").replace("</tool_call>", "```")
     for text in ("", "Words.", json_in_a_fence, '{"name": "bash"', f"{LOOK} more", LOOK + LOOK):
         assert not is_allowed(compiler, tokenizer, spec, text), text
-    reply = model.reply(compiler.compile(spec).matcher(), max_tokens=MAX_TOKENS)
-    assert reply is not None
-    assert [call.name for call in calls_of(reply)] == ["bash"]
 
 
 def test_the_first_fence_of_a_demanded_block_is_bash(
@@ -178,7 +175,7 @@ def test_the_first_fence_of_a_demanded_block_is_bash(
 
 def test_words_that_do_not_end_are_ended(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
     matcher = compiler.compile(BashBlock()).matcher()
-    for token_id in tokenizer.encode("ab " * 1000):
+    for token_id in tokenizer.encode("ab\n" * 100):
         if not matcher.mask()[token_id]:
             break
         matcher.consume(token_id)
