@@ -26,6 +26,10 @@ _BYTES_PER_TOKEN: Final = 3.2
 
 _TOKENS_PER_MESSAGE: Final = 8
 
+_LEAST_CORRECTION: Final = 0.5
+"""Text has no more than about 6 bytes a token; servers that report fewer tokens than that do not
+count those that they had cached."""
+
 
 class TokenCounter(Protocol):
     exact: ClassVar[bool]
@@ -54,7 +58,8 @@ class EstimatingCounter:
 
     def observe(self, messages: Sequence[Message], tools: Tools, num_prompt_tokens: int) -> None:
         if num_prompt_tokens > 0:
-            self._correction = num_prompt_tokens / _raw_estimate(messages, tools)
+            seen = num_prompt_tokens / _raw_estimate(messages, tools)
+            self._correction = max(_LEAST_CORRECTION, seen)
 
 
 def _raw_estimate(messages: Sequence[Message], tools: Tools) -> float:

@@ -8,9 +8,10 @@ from rnj_agent.agent.events import ContextCompacted, Notice, StepStarted
 from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.history import history
 from rnj_agent.agent.limits import Limits
-from rnj_agent.agent.messages import to_wire
+from rnj_agent.agent.messages import UserMessage, to_wire
 from rnj_agent.agent.model import ModelInfo
 from rnj_agent.agent.scripted_model import ScriptedModel, ScriptedTurn
+from rnj_agent.agent.token_count import EstimatingCounter
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 from tests.agent.loop_runs import SUBMIT, bash, finish, make_loop, make_task, of_kind, run
 
@@ -80,6 +81,13 @@ async def test_estimates_keep_a_margin():
     model = model_with(6000, [*[look(n) for n in range(12)], SUBMIT], exact=False)
     events = await run(make_loop(model, sandbox=LONG))
     assert max(s.num_prompt_tokens for s in of_kind(events, StepStarted)) <= 0.9 * 4500
+
+
+async def test_a_server_that_leaves_cached_tokens_out_does_not_deceive_the_estimate():
+    counter = EstimatingCounter()
+    messages = [UserMessage(content="x" * 32_000)]
+    counter.observe(messages, (), 12)
+    assert await counter.count(messages, ()) > 4_000
 
 
 async def test_a_server_that_counts_more_makes_us_plan_with_less():

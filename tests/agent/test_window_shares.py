@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnj_agent.agent.agents_file import AGENTS_MD, read_agents_file
+from rnj_agent.agent.config import Config
+from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.window_shares import (
+    CHARS_PER_TOKEN,
     evidence_chars,
     first_message_chars,
     fitted,
@@ -13,6 +19,8 @@ from rnj_agent.agent.window_shares import (
     listing_chars,
     result_chars,
 )
+from rnj_agent.tools.base import function_schema
+from rnj_agent.tools.toolset import toolset
 
 
 @pytest.mark.parametrize(
@@ -60,3 +68,16 @@ def test_as_many_paths_as_fit(paths: list[str], max_chars: int):
     kept = leading(paths, max_chars)
     assert kept == paths[: len(kept)]
     assert len(", ".join(kept)) <= max_chars
+
+
+@pytest.mark.parametrize("window", [4_096, 8_192, 32_768])
+def test_the_largest_first_prompt_leaves_room_for_a_reply_and_a_result(tmp_path: Path, window: int):
+    (tmp_path / AGENTS_MD).write_text("Mind the gap.\n" * 9_000)
+    agents = read_agents_file(tmp_path, context_window=window)
+    assert agents is not None
+    system = system_prompt(
+        Config(), "some-model", needs_patch=True, agents_md=agents.text, protocol="tools"
+    )
+    schemas = str([function_schema(tool) for tool in toolset()])
+    num_chars = len(system) + len(schemas) + first_message_chars(window) + result_chars(window)
+    assert num_chars // CHARS_PER_TOKEN + min(2_048, window // 4) <= window
