@@ -14,7 +14,7 @@ from typing import Final
 
 from rnj_agent.agent.fix.clues import IDENTIFIER, Clues, read_clues
 from rnj_agent.agent.fix.repository import CopiedFile
-from rnj_agent.agent.fix.sources import SourceFile
+from rnj_agent.agent.fix.sources import SourceFile, read_sources
 from rnj_agent.agent.fix.survey import Outline, Survey, survey
 from rnj_agent.agent.fix.test_runners import RUNNERS, SUITES, Runner, Target
 
@@ -65,6 +65,34 @@ def nearest_tests(survey: Survey, paths: Sequence[str]) -> str:
     runnable = [one for one in found if one is not None]
     if not runnable:
         return _suite(manifests) if len(paths) <= MAX_SUITE_FILES else ""
+    return _command(runnable)
+
+
+def read_manifests(root: Path, files: Iterable[CopiedFile]) -> Mapping[str, str]:
+    """What says how a project is tested: each file's text by its path; see ``command_for``."""
+    files = tuple(files)
+    sources = read_sources(root, files)
+    paths = dict.fromkeys((file.path for file in files), "")
+    return paths | {source.path: source.text for source in sources}
+
+
+def command_for(written: Mapping[str, str], manifests: Mapping[str, str]) -> str:
+    """The command that runs test files which the repository does not have yet.
+
+    Args:
+        written: their texts by path.
+        manifests: of ``read_manifests``.
+
+    Returns:
+        Empty where no runner fits; it leaves out those that need another one than the first.
+    """
+    sources = (SourceFile(path=path, text=text, is_test=True) for path, text in written.items())
+    found = [_resolved(source, (), manifests) for source in sources]
+    runnable = [one for one in found if one is not None]
+    return _command(runnable) if runnable else ""
+
+
+def _command(runnable: Sequence[_Found]) -> str:
     first = runnable[0]
     same = [one for one in runnable if (one.runner, one.folder) == (first.runner, first.folder)]
     command = first.runner.command([one.target for one in same[:MAX_TEST_FILES]])

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from rnj_agent.agent.events import FinishReason, RunFinished
 from rnj_agent.agent.fix.attempts.choice import Candidate, Judge, choose, no_judge
-from rnj_agent.agent.fix.attempts.runners import command_for
 from rnj_agent.agent.fix.patch import parse_patch
 
 
@@ -121,15 +120,3 @@ async def test_the_shortest_else() -> None:
         "no two agree; the shortest patch",
     )
     assert await _chosen(_candidate(2, _patch("x"))) == (2, "the only one with a patch")
-
-
-def test_runners() -> None:
-    assert command_for(["a/test_x.py", "b c/test_y.py"]) == (
-        "python3 -m pytest -q a/test_x.py 'b c/test_y.py'"
-    )
-    assert command_for(["pkg/x_test.go", "pkg/y_test.go"]) == "go test ./pkg"
-    assert command_for(["tests/it.rs"]) == "cargo test --test=it"
-    assert command_for(["src/it.rs"]) == ""
-    assert command_for(["test/x.test.js"]) == "node --test test/x.test.js"
-    assert command_for(["test_x.py", "x_test.go"]) == ""
-    assert command_for(["x.unknown"]) == ""

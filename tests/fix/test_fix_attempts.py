@@ -182,7 +182,7 @@ async def test_where_none_passes_the_fewest_failing_tests_count(make_repo: MakeR
 
 
 async def test_without_tests_those_that_the_attempts_wrote_count(make_repo: MakeRepo) -> None:
-    test = "from calc import add\nassert add(1, 2) == 3\n"
+    test = "from calc import add\n\ndef test_it():\n    assert add(1, 2) == 3\n\ntest_it()\n"
     write = _call("bash", command=f"cat > test_it.py <<'END'\n{test}END")
     scripts = [[_edit("0"), _SUBMIT], [_edit("b + a"), write, _SUBMIT]]
     runner = "import runpy, sys\nrunpy.run_path(sys.argv[-1])\n"  # starts faster than the real one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ async def _open(session_id: str) -> Sandbox:
     return BackendSandbox(BubblewrapBackend(limits=SandboxLimits()))
 
 
-def _plain_python(paths: Sequence[str]) -> str:
+def _plain_python(paths: Iterable[str]) -> str:
     return " && ".join(f"PYTHONPATH=. python3 {path}" for path in paths)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from rnj_agent.agent.approval import Approve
 from rnj_agent.agent.assembly import Say, open_model, open_sandbox
@@ -18,11 +18,16 @@ from rnj_agent.agent.events import Notice
 from rnj_agent.agent.fix.attempt import Attempt
 from rnj_agent.agent.fix.attempts.conclusion import conclude
 from rnj_agent.agent.fix.attempts.display import AttemptRenderer, Display
-from rnj_agent.agent.fix.attempts.runners import command_for
 from rnj_agent.agent.fix.attempts.together import run_together
-from rnj_agent.agent.fix.attempts.written_tests import OpenSandbox, WrittenTestsJudge
+from rnj_agent.agent.fix.attempts.written_tests import (
+    CommandFor,
+    OpenSandbox,
+    WrittenTestsJudge,
+)
 from rnj_agent.agent.fix.briefing import Briefing, brief
+from rnj_agent.agent.fix.find_tests import command_for, read_manifests
 from rnj_agent.agent.fix.report import FixReport
+from rnj_agent.agent.fix.repository import Snapshot
 from rnj_agent.agent.fix.request import FixRequest
 from rnj_agent.agent.fix.workspace import FixWorkspace
 from rnj_agent.agent.harness import settled_model
@@ -82,7 +87,7 @@ class FixAttempts:
             snapshot=self.request.snapshot,
             open_sandbox=open_sandbox,
             session_id=session_id,
-            command_for=command_for,
+            command_for=_runners(self.request.snapshot),
         )
         report = await conclude(attempts, ends, judge)
         self._tell_choice(report)
@@ -128,3 +133,9 @@ class FixAttempts:
 
 async def _open_sandbox(config: Config, say: Say, session_id: str) -> Sandbox:
     return await open_sandbox(config, session_id=session_id, say=say)
+
+
+def _runners(snapshot: Snapshot) -> CommandFor:
+    """By the project's manifests, which are read where there is something to run."""
+    manifests = cache(lambda: read_manifests(snapshot.root, snapshot.files))
+    return lambda written: command_for(written, manifests())

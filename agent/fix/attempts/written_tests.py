@@ -29,8 +29,8 @@ _CANNOT_RUN: Final = frozenset({124, 126, 127})
 
 OpenSandbox: TypeAlias = Callable[[str], Awaitable[Sandbox]]
 """A new sandbox for this session id, to be entered."""
-CommandFor: TypeAlias = Callable[[Sequence[str]], str]
-"""The command that runs these test files; empty where none is known."""
+CommandFor: TypeAlias = Callable[[Mapping[str, str]], str]
+"""The command that runs test files, given their texts by path; empty where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class WrittenTestsJudge:
             files = tuple(
                 (file.path, _content(file)) for file in candidate.files if _is_new_test(file)
             )
-            command = self.command_for([path for path, _ in files]) if files else ""
+            texts = {path: content.decode("utf-8", "replace") for path, content in files}
+            command = self.command_for(texts) if texts else ""
             if command:
                 yield WrittenTests(files, command)
 
