@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from rnj_agent.tools.edit_elided import apply_elided
+from rnj_agent.tools.edit_head import without_old_body
 from rnj_agent.tools.edit_match import (
     Edited,
     Several,
@@ -32,10 +33,11 @@ def edit_text(
         None: it means none.
     """
     for reading in readings(old, new):
-        found = _apply(text, reading, near or reading.near)
+        found = _apply(path, text, reading, near or reading.near)
         if isinstance(found, Edited) and reading.unescaped and _breaks(path, text, found.text):
             continue
         if isinstance(found, Edited):
+            found = without_old_body(path, text, found, reading.old, reading.new)
             how = ", ".join(filter(None, [reading.how, found.how]))
             return dataclasses.replace(found, how=how)
         if found is not None:
@@ -62,12 +64,27 @@ def made_before(text: str, old: str, new: str, found: Edited | None) -> int | No
     return None
 
 
-def _apply(text: str, reading: Reading, near: int) -> Edited | Several | None:
+def _apply(path: str, text: str, reading: Reading, near: int) -> Edited | Several | None:
     if not reading.old.strip():
         return None
     new = _with_line_ends(reading.old, reading.new)
     exact = apply_exactly(text, reading.old, new, near=near)
+    if isinstance(exact, Edited) and _may_be_too_shallow(text, reading.old, new):
+        deeper = apply_tolerantly(text, reading.old, new, near=near)
+        if (
+            isinstance(deeper, Edited)
+            and _breaks(path, text, exact.text)
+            and not _breaks(path, text, deeper.text)
+        ):
+            return deeper
     return exact or apply_tolerantly(text, reading.old, new, near=near)
+
+
+def _may_be_too_shallow(text: str, old: str, new: str) -> bool:
+    """Whether ``old`` stands behind some indentation that the lines of ``new`` may lack, too."""
+    start = text.find(old)
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    return bool(line) and line.isspace() and "\n" in new.strip("\n")
 
 
 def _with_line_ends(old: str, new: str) -> str:

@@ -91,6 +91,15 @@ async def test_the_lines_behind_a_bare_first_one_may_be_moved_too():
     assert after == SOURCE.replace("+= one", "+= 2 * one")
 
 
+async def test_lines_that_are_too_shallow_for_their_place_are_moved_where_the_syntax_asks_for_it():
+    before = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n"
+    new = "def f(self):\n    if self:\n        return 0"
+    after, _ = await edit(before, "def f(self):", new)
+    assert "    def f(self):\n        if self:\n            return 0\n        return 1\n" in after
+    new = "def f(self):\n        if self:\n            return 0"
+    assert (await edit(before, "def f(self):", new))[0] == after
+
+
 async def test_depths_that_cannot_be_told_are_left_to_the_model():
     old = "for one in amount:\ntotal += one\nreturn total"
     after, told = await edit(SOURCE, old, "for one in amount:\ntotal -= one\nreturn total")
@@ -161,6 +170,33 @@ async def test_an_elision_that_may_mean_anything_is_refused(old: str, new: str):
     after, told = await edit(SOURCE, old, new)
     assert after == SOURCE
     assert "was not found" in told
+
+
+HEAD = "def price(amount):"
+
+
+@pytest.mark.parametrize(
+    "old", [HEAD, HEAD + "\n", HEAD + "\n    total = 0", "def price( amount ):"]
+)
+async def test_a_whole_function_for_its_head_leaves_no_old_body_behind(old: str):
+    new = SOURCE[SOURCE.index(HEAD) :].replace("total += one", "total -= one")
+    after, told = await edit(SOURCE + "\n\nprint(price)\n", old, new)
+    assert after == SOURCE.replace("total += one", "total -= one") + "\n\nprint(price)\n"
+    assert "head of price" in told
+
+
+async def test_in_other_languages_as_well():
+    before = "int f(int x) {\n  int y = x;\n  y += 1;\n  return y;\n}\n\nint g;\n"
+    new = "int f(int x) {\n  int y = x;\n  y += 2;\n  return y;\n}"
+    after, _ = await edit(before, "int f(int x) {", new, path="a.c")
+    assert after == before.replace("+= 1", "+= 2")
+
+
+async def test_a_guard_at_a_functions_start_keeps_its_body():
+    guard = HEAD + "\n    if not amount:\n        return 0"
+    after, told = await edit(SOURCE, HEAD, guard)
+    assert after == SOURCE.replace(HEAD, guard)
+    assert told.startswith("Edited a.py. Now:")
 
 
 async def test_what_differs_in_more_than_white_space_is_never_taken():
