@@ -125,7 +125,7 @@ class HarnessSettings(_Section):
     retry_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Of fresh starts."""
     aging: bool | None = None
-    """Shorten old results into what they showed, before the window is full."""
+    """Where the window is full, shorten old results into what they showed. Off: head and tail."""
 
 
 class UiSettings(_Section):

@@ -23,7 +23,7 @@ from rnj_agent.agent.compaction import Compaction, Stage, size
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.event_stream import EventStream
 from rnj_agent.agent.events import ContextCompacted
-from rnj_agent.agent.messages import Message
+from rnj_agent.agent.messages import AssistantMessage, Message
 from rnj_agent.agent.model import Model
 
 _TARGET: Final = 0.5
@@ -122,8 +122,14 @@ class ContextWindow:
         return await self._model.count_tokens(messages, self._schemas)
 
     def _full(self, num_tokens: int) -> Ending:
-        return Ending(
-            "context_full",
-            f"the prompt needs {num_tokens:,} tokens and nothing is left to shorten; the model's "
-            f"window is {self._window:,}, of which {self.reply_tokens:,} are kept for the reply",
-        )
+        room = f"its window is {self._window:,}, of which {self.reply_tokens:,} are for the reply"
+        if any(isinstance(said, AssistantMessage) for said in self._stream.history.messages):
+            detail = (
+                f"the prompt needs {num_tokens:,} tokens and nothing is left to shorten; {room}"
+            )
+        else:
+            detail = (
+                f"what the model is told first needs {num_tokens:,} tokens; {room}: "
+                "a larger window or a shorter issue helps"
+            )
+        return Ending("context_full", detail)
