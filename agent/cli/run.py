@@ -75,6 +75,7 @@ async def _run(
     from rnj_agent.agent.events import Notice
     from rnj_agent.agent.fix.workspace import FixWorkspace
     from rnj_agent.agent.follow import follow
+    from rnj_agent.agent.harness import harness_for
     from rnj_agent.agent.instructions import system_prompt
     from rnj_agent.agent.session import SessionWriter, new_session_id
     from rnj_agent.agent.task import Task
@@ -85,7 +86,8 @@ async def _run(
         say(Notice(level="warning", text=line))
     chosen = await open_sandbox(config, session_id=session_id, say=say)
     async with open_model(config, say=say) as model, chosen as sandbox:
-        copy = FixWorkspace(sandbox=sandbox, needs_patch=False)
+        harness = harness_for(config, model.info.name)
+        copy = FixWorkspace(sandbox=sandbox, needs_patch=False, harness=harness)
         await copy.prepare(snapshot)
         loop = make_loop(
             config,

@@ -128,8 +128,3 @@ def _line_at(text: str, position: int) -> str:
 
 def _ran_some(run: TestRun) -> bool:
     return bool(run.outcomes.passed) or _SOME_TESTS.search(run.finished.output) is not None
-
-
-def evidence(run: VerificationFinished) -> str:
-    """What a model needs to see of a failed run, where no more is known of it than its event."""
-    return condense(run.output, MAX_EVIDENCE_CHARS)

@@ -21,6 +21,7 @@ from rnj_agent.agent.config import Config
 from rnj_agent.agent.events import FilesChanged, Notice
 from rnj_agent.agent.fix.repository import CopiedFile, Snapshot, take_snapshot
 from rnj_agent.agent.fix.workspace import FixWorkspace
+from rnj_agent.agent.harness import Harness, harness_for
 from rnj_agent.agent.live.checkpoints import Checkpoints, saved_states
 from rnj_agent.agent.live.journal import Journal
 from rnj_agent.agent.live.marks import Marks
@@ -84,13 +85,21 @@ class Place:
     """Of the repository, as they were just copied; none where a session was brought back."""
 
 
-async def bring_back(parts: Parts, marks: Marks, cwd: Path, directory: Path, emit: Emit) -> Place:
+async def bring_back(
+    parts: Parts,
+    marks: Marks,
+    cwd: Path,
+    directory: Path,
+    emit: Emit,
+    *,
+    harness: Harness,
+) -> Place:
     """Fill the sandbox with what a session left, baseline and all.
 
     Raises:
         SandboxError: the states are not all there, or no space.
     """
-    workspace = FixWorkspace(sandbox=parts.sandbox, needs_patch=False)
+    workspace = FixWorkspace(sandbox=parts.sandbox, needs_patch=False, harness=harness)
     checkpoints = Checkpoints(parts.sandbox, directory)
     await checkpoints.create_from_packs()
     await checkpoints.restore(marks.base, emit)
@@ -127,10 +136,13 @@ async def open_place(
         for line in snapshot.notices:
             show(Notice(level="warning", text=line))
     async with open_parts(config, journal.session_id, show) as parts:
+        harness = harness_for(config, parts.model.info.name)
         if snapshot is None:
-            yield await bring_back(parts, marks, repo, directory, show)
+            yield await bring_back(parts, marks, repo, directory, show, harness=harness)
         else:
-            place = await begin(parts, snapshot, directory, show, patch=marks.patch)
+            place = await begin(
+                parts, snapshot, directory, show, harness=harness, patch=marks.patch
+            )
             yield replace(place, agents=_agents(config, parts, snapshot, marks, show))
 
 
@@ -149,7 +161,13 @@ def _agents(
 
 
 async def begin(
-    parts: Parts, snapshot: Snapshot, directory: Path, emit: Emit, *, patch: str = ""
+    parts: Parts,
+    snapshot: Snapshot,
+    directory: Path,
+    emit: Emit,
+    *,
+    harness: Harness,
+    patch: str = "",
 ) -> Place:
     """Fill the sandbox from the repository.
 
@@ -158,13 +176,14 @@ async def begin(
         snapshot: of the repository.
         directory: of the session.
         emit: shows a Notice.
+        harness: which evidence the model is given.
         patch: what a session whose files were not kept had changed: made again where it fits.
 
     Raises:
         RnjError, SandboxError: the files cannot be had, in or out.
     """
     sandbox = parts.sandbox
-    workspace = FixWorkspace(sandbox=sandbox, needs_patch=False)
+    workspace = FixWorkspace(sandbox=sandbox, needs_patch=False, harness=harness)
     await workspace.prepare(snapshot, date=_COPIED_AT)
     if patch:
         path = f"{sandbox.state_dir}/resumed.patch"

@@ -236,6 +236,42 @@ async def test_after_enough_rejections_a_submission_is_taken_and_labelled():
     assert "after 3 rejections" in done.detail
 
 
+async def test_what_is_wrong_with_a_submission_that_is_taken_is_told():
+    no = Review(accepted=False, feedback="no", verified=False, problem="newly failing: test_x")
+    turns = [call_text("submit", message=f"try {number}") for number in range(9)]
+    done = finish(await run(make_loop(turns, workspace=ScriptedWorkspace([no] * 9))))
+    assert done.detail == "the model submitted again after 2 rejections: newly failing: test_x"
+    unasked = Review(accepted=True, verified=False, problem="newly failing: test_x")
+    done = finish(await run(make_loop([SUBMIT], workspace=ScriptedWorkspace([unasked]))))
+    assert done.detail == "the model submitted: newly failing: test_x"
+    assert done.verified is False
+
+
+async def test_evidence_settles_nothing_that_a_review_does_not_verify():
+    unverified = Review(accepted=True, verified=False, feedback="the tests were changed")
+    workspace = ScriptedWorkspace([unverified], evidence=[Evidence(settles=True)])
+    model = ScriptedModel([bash("ls"), SUBMIT])
+    events = await run(make_loop(model, sandbox=LS, workspace=workspace))
+    assert "the tests were changed" in model.requests[1].messages[-1].content
+    assert finish(events).num_steps == 2
+
+
+async def test_what_was_wrong_at_a_limit_is_told():
+    wrong = Review(accepted=False, verified=False, problem="failing: test_x")
+    loop = make_loop([bash("a")], workspace=ScriptedWorkspace([wrong]), limits=Limits(max_steps=1))
+    assert finish(await run(loop)).detail == "reached the limit of 1 step; failing: test_x"
+
+
+async def test_a_patch_that_no_review_has_seen_is_reviewed_at_the_end():
+    """Nothing was changed when the model submitted; an earlier change of the run comes out."""
+    nothing = Review(accepted=False, problem="nothing was changed")
+    wrong = Review(accepted=False, verified=False, problem="failing: test_x")
+    workspace = ScriptedWorkspace([nothing, wrong])
+    events = await run(make_loop([SUBMIT], workspace=workspace, limits=Limits(max_rejections=0)))
+    assert finish(events).verified is False
+    assert finish(events).detail.endswith("nothing was changed; failing: test_x")
+
+
 async def test_a_limit_still_brings_the_patch_out_and_tests_it():
     workspace = ScriptedWorkspace([Review(accepted=False, verified=False)])
     loop = make_loop([bash("a"), bash("b")], workspace=workspace, limits=Limits(max_steps=2))
