@@ -77,14 +77,15 @@ def _without_body(found: re.Match[str], max_chars: int) -> str:
 def _block(content: str, call: ToolCall, prose_chars: int, call_chars: int) -> str:
     """A thought and a block, as a thought and a block; as it was where that cannot be made out."""
     command = _texts(call.arguments).get("command", "")
-    before, found, after = content.rpartition(command) if command else ("", "", "")
-    prose, fence, language = before.rpartition("```")
-    if not found or not fence:
+    opening = re.search(rf"```\w*[ \t]*\n\s*(?={re.escape(command)})", content)
+    if not command or opening is None:
         return content
+    prose = content[: opening.start()].rstrip()
+    gap = content[len(prose) : opening.start()]
+    after = content[opening.end() + len(command) :]
     if len(command) > call_chars:
         command = shortened_command(command, call_chars)
-    gap = prose[len(prose.rstrip()) :]
-    return f"{_prose(prose.rstrip(), prose_chars)}{gap}{fence}{language}{command}{after}"
+    return f"{_prose(prose, prose_chars)}{gap}{opening[0]}{command}{_prose(after, prose_chars)}"
 
 
 def _prose(text: str, max_chars: int) -> str:

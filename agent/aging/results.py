@@ -52,7 +52,7 @@ def summary(deed: Deed, content: str, *, is_changed: bool = False) -> str:
 def one_line(content: str) -> str:
     """The beginning of a result that is older still; the content itself where that is no longer."""
     first = content.lstrip().partition("\n")[0]
-    text = f"{first[: _LINE_CHARS // 2]} [the rest is left out]"
+    text = f"{first[:_LINE_CHARS]} [the rest is left out]"
     return text if len(text) < len(content) else content
 
 

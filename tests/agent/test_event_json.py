@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnj_agent.agent import events as events_module
 from rnj_agent.agent.errors import SessionError
 from rnj_agent.agent.event_json import event_from_json, event_to_json
-from rnj_agent.agent.events import Event, MessageFinished, TextDelta
+from rnj_agent.agent.events import ContextCompacted, Event, MessageFinished, TextDelta
 from rnj_agent.agent.messages import AssistantMessage
 
 KINDS = get_args(Event)
@@ -41,6 +41,13 @@ def test_the_union_holds_every_event_of_its_module():
 def test_half_a_character_does_not_stop_the_recording():
     line = event_to_json(TextDelta(text="a\ud800b"))
     assert event_from_json(line) == TextDelta(text="a?b")
+
+
+def test_a_compaction_of_an_older_version_is_still_read():
+    line = '{"replaced":[["c","x"]],"num_tokens_before":9,"num_tokens_after":4'
+    event = event_from_json(f'{line},"kind":"context_compacted"}}')
+    assert isinstance(event, ContextCompacted)
+    assert (event.rewritten, event.num_tokens_again) == ((), 0)
 
 
 def test_a_message_keeps_its_type():

@@ -80,6 +80,13 @@ def test_a_block_stays_a_block(thought: str, command: str):
     assert told.content.endswith("\n```")
 
 
+def test_what_is_said_behind_a_block_is_bounded_too():
+    call = ToolCall(id="c", name="bash", arguments=json.dumps({"command": "ls"}))
+    message = AssistantMessage(content="I look.\n```bash\nls\n```\nThen ls " + "again " * 50)
+    told = shortened(message, call, prose_chars=20, call_chars=120)
+    assert told.content == "I look.\n```bash\nls\n```\nThen ls again a [shortened]"
+
+
 def test_a_block_that_holds_fences_stays_whole():
     command = f"cat > README.md <<'EOF'\n```\n{TEXT}```\nEOF"
     call = ToolCall(id="c", name="bash", arguments=json.dumps({"command": command}))
