@@ -33,11 +33,6 @@ class Attempt:
     report: FixReport | None = field(default=None, init=False)
     """What it came to, also where ``work`` was cancelled; None: it never began, or died."""
 
-    @property
-    def is_verified(self) -> bool:
-        finished = self.report and self.report.finished
-        return bool(finished and finished.patch and finished.verified)
-
     async def work(self, workspace: FixWorkspace) -> None:
         """Let the model work in this copy, whose sandbox is entered, until the run ends.
 

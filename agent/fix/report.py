@@ -66,6 +66,9 @@ class Attempts:
     """One line."""
     lines: tuple[str, ...]
     """What each came to, in their order."""
+    num_steps: int
+    """Of all attempts together, as the next."""
+    num_tokens: int
 
     def __str__(self) -> str:
         return f"attempt {self.chosen} of {len(self.lines)} is taken: {self.why}"
@@ -92,11 +95,20 @@ class FixReport:
     attempts: Attempts | None = None
     """How it was chosen among several; None: it is the only one."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether tests pass with the patch that failed before any change."""
+        failed = self.before is not None and not self.before.passed
+        return failed and bool(self.finished.patch and self.finished.verified)
+
+    @property
+    def num_tokens(self) -> int:
+        return self.finished.num_prompt_tokens + self.finished.num_completion_tokens
+
 
 def render_report(report: FixReport) -> str:
     """Some lines for a terminal, without colours."""
     finished = report.finished
-    tokens = finished.num_prompt_tokens + finished.num_completion_tokens
     rows = [
         ("issue", printable(report.issue_title)),
         ("result", f"{verdict(report)} ({finished.reason}: {printable(finished.detail)})"),
@@ -105,7 +117,7 @@ def render_report(report: FixReport) -> str:
         *_patch_rows(report.files),
         (
             "effort",
-            f"{counted(finished.num_steps, 'step')}, {counted(tokens, 'token')} "
+            f"{counted(finished.num_steps, 'step')}, {counted(report.num_tokens, 'token')} "
             f"({finished.num_cached_tokens:,} cached), {finished.duration_s:.0f} s: "
             f"{report.model_s:.0f} s in the model, {report.commands_s:.0f} s in commands",
         ),
@@ -134,7 +146,10 @@ def _attempt_rows(attempts: Attempts | None) -> list[tuple[str, str]]:
     if attempts is None:
         return []
     rows = [("attempts", str(attempts))]
-    return [*rows, *(("", printable(line)) for line in attempts.lines)]
+    all_of_them = (
+        f"together {counted(attempts.num_steps, 'step')}, {counted(attempts.num_tokens, 'token')}"
+    )
+    return [*rows, *(("", printable(line)) for line in (*attempts.lines, all_of_them))]
 
 
 def _test_rows(report: FixReport) -> list[tuple[str, str]]:

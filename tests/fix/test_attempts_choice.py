@@ -28,6 +28,7 @@ def _candidate(
     patch: str,
     *,
     verified: bool | None = None,
+    proven: bool = False,
     failing: int | None = None,
     broken: bool = False,
     reason: FinishReason = "submitted",
@@ -46,7 +47,12 @@ def _candidate(
     )
     files = parse_patch(patch)
     return Candidate(
-        number=number, finished=finished, files=files, is_broken=broken, num_failing=failing
+        number=number,
+        finished=finished,
+        files=files,
+        is_proven=proven,
+        is_broken=broken,
+        num_failing=failing,
     )
 
 
@@ -62,14 +68,22 @@ async def _chosen(*candidates: Candidate, judge: Judge = no_judge) -> tuple[int,
     return choice.number, choice.why
 
 
-async def test_a_verified_one_before_all() -> None:
+async def test_what_passes_tests_that_failed_before_all() -> None:
     number, why = await _chosen(
         _candidate(1, _patch("x"), verified=False),
-        _candidate(2, _patch("a long one"), verified=True),
+        _candidate(2, _patch("a long one"), verified=True, proven=True),
         _candidate(3, _patch("x"), verified=False),
         judge=_judged({1: 3, 3: 3}),
     )
     assert (number, why) == (2, "it passes the tests")
+
+
+async def test_tests_that_passed_before_only_drop_what_breaks_them() -> None:
+    breaks = _candidate(1, _patch("x"), verified=False, failing=2)
+    keep = [_candidate(n, _patch("y" * n), verified=True, failing=0) for n in (2, 3)]
+    number, why = await _chosen(breaks, *keep, judge=_judged({3: 1}))
+    assert number == 3
+    assert why.startswith("the fewest tests fail: 0; it passes 1 test file that")
 
 
 async def test_the_fewest_failing_before_what_agrees() -> None:

@@ -1,8 +1,8 @@
 """Which of several attempts is taken, and why.
 
-Verified ones first, then those that leave the fewest tests failing, then what the tests say that
-the attempts wrote (the idea is CodeT's, https://arxiv.org/abs/2207.10397), then what most patches
-agree on, then the shortest.
+Those first that pass tests which failed before, then those that leave the fewest tests failing,
+then what the tests say that the attempts wrote (the idea is CodeT's,
+https://arxiv.org/abs/2207.10397), then what most patches agree on, then the shortest.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Candidate:
     number: int
     finished: RunFinished
     files: tuple[FilePatch, ...]
+    is_proven: bool = False
+    """Whether tests pass with its patch that failed before."""
     is_broken: bool = False
     """Whether it is known not to parse."""
     num_failing: int | None = None
@@ -58,7 +60,7 @@ async def no_judge(candidates: Sequence[Candidate]) -> Mapping[int, int]:
 async def choose(candidates: Sequence[Candidate], judge: Judge) -> Choice:
     """Choose among at least one."""
     facts: list[str] = []
-    left = [each for each in candidates if each.finished.verified]
+    left = [each for each in candidates if each.is_proven]
     if left:
         facts.append("it passes the tests")
     else:

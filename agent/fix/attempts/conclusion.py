@@ -46,7 +46,13 @@ async def conclude(attempts: Sequence[Attempt], ends: Ends, judge: Judge) -> Fix
     lines = tuple(_line(*each) for each in enumerate(zip(attempts, ends.errors, strict=True), 1))
     report = replace(
         reports[choice.number],
-        attempts=Attempts(chosen=choice.number, why=choice.why, lines=lines),
+        attempts=Attempts(
+            chosen=choice.number,
+            why=choice.why,
+            lines=lines,
+            num_steps=sum(report.finished.num_steps for report in reports.values()),
+            num_tokens=sum(report.num_tokens for report in reports.values()),
+        ),
     )
     return _as_interrupted(report) if interrupted else report
 
@@ -62,13 +68,15 @@ async def _choose(reports: Mapping[int, FixReport], judge: Judge) -> Choice:
 
 
 def _candidate(number: int, report: FixReport) -> Candidate:
-    after = report.after
+    finished, after = report.finished, report.after
+    num_failing = None if after is None else read_outcomes(after.output).num_failed
     return Candidate(
         number=number,
-        finished=report.finished,
+        finished=finished,
         files=report.files,
-        is_broken=report.finished.verified is False and (after is None or after.passed),
-        num_failing=None if after is None else read_outcomes(after.output).num_failed,
+        is_proven=report.is_proven,
+        is_broken=finished.verified is False and (after is None or after.passed),
+        num_failing=0 if finished.verified else num_failing,
     )
 
 

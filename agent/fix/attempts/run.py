@@ -1,8 +1,8 @@
 """Several attempts at one issue, run together against one model; the best one is reported.
 
 Each has its own sandbox, session, seed and temperature. The tests before any change run once, and
-all are told the same first, so that the model's server prefills it once. Once one is verified, the
-others end. What becomes of the patch is ``deliver``'s.
+all are told the same first, so that the model's server prefills it once. Once one passes tests that
+failed before, the others end. What becomes of the patch is ``deliver``'s.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class FixAttempts:
             attempts = self._attempts(model, briefing, session_id)
             others = [self._elsewhere(each, open_sandbox) for each in attempts[1:]]
             works = [attempts[0].work(briefing.workspace), *others]
-            ends = await run_together(works, lambda: any(each.is_verified for each in attempts))
+            ends = await run_together(works, lambda: any(map(_is_proven, attempts)))
         judge = WrittenTestsJudge(
             snapshot=self.request.snapshot,
             open_sandbox=open_sandbox,
@@ -129,6 +129,10 @@ class FixAttempts:
             await workspace.prepare(self.request.snapshot)
             await workspace.take_before(briefing.workspace)
             await attempt.work(workspace)
+
+
+def _is_proven(attempt: Attempt) -> bool:
+    return attempt.report is not None and attempt.report.is_proven
 
 
 async def _open_sandbox(config: Config, say: Say, session_id: str) -> Sandbox:
