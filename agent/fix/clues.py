@@ -9,11 +9,13 @@ from pathlib import PurePosixPath
 
 _MAX_TEXT_CHARS = 200_000
 _MAX_NAMES = 300
-_CODE_SPAN = re.compile(r"`([^`\n]+)`|^(?: {4}|\t|>>> )(.+)$|(\w+)\(", re.MULTILINE)
+# Each pattern begins where nothing of its kind stands before it: else long words take ages.
+_CODE_SPAN = re.compile(r"`([^`\n]+)`|^(?: {4}|\t|>>> )(.+)$|\b(\w+)\(", re.MULTILINE)
 _TYPICAL_NAME = re.compile(r"\b(?:[a-z0-9]+_\w+|[A-Z][a-z0-9]+[A-Z]\w*|\w+\.\w[\w.]*)\b")
-_PATH = re.compile(r"[\w./\\-]*\w\.\w{1,6}\b")
+_PATH = re.compile(r"(?<![\w./\\-])[\w./\\-]{0,400}\w\.\w{1,6}\b")
 # "a/b.py:12", "a/b.cs(12", 'File "a/b.py", line 12'
-_PLACE = re.compile(r"([\w./\\-]*\w\.\w{1,6})(?:\", line |:|\()(\d{1,7})\b")
+_PLACE = re.compile(r"(?<![\w./\\-])([\w./\\-]{0,400}\w\.\w{1,6})(?:\", line |:|\()(\d{1,7})\b")
+_UP_AND_HERE = re.compile(r"\A(?:\.{0,2}/)+")
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 
 
@@ -63,4 +65,4 @@ def read_clues(issue: str, *, test_output: str = "", test_command: str = "") -> 
 
 
 def _plain(paths: Iterable[str]) -> Iterable[str]:
-    return (path.replace("\\", "/").lstrip("./") for path in paths)
+    return (_UP_AND_HERE.sub("", path.replace("\\", "/")) for path in paths)

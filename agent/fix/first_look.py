@@ -48,12 +48,13 @@ def _excerpt(outline: Outline, max_chars: int) -> SourceExcerpt | None:
         return SourceExcerpt(path=outline.path, text=outline.text, whole=True)
     lines = outline.text.splitlines()
     wanted: set[int] = set()
-    for symbol in outline.named:
-        for form in (_whole, _head):
+    for form in (_whole, _head):
+        for symbol in outline.named:
+            if form is _head and wanted:  # rather one thing whole than the beginnings of many
+                break
             more = wanted | form(symbol, outline.symbols.definitions, max_chars, lines)
             if len(_joined(lines, more)) <= max_chars:
                 wanted = more
-                break
     text = _joined(lines, wanted)
     return SourceExcerpt(path=outline.path, text=text, whole=False) if wanted else None
 

@@ -24,7 +24,7 @@ from rnj_agent.prompts import IssueFacts
 
 MAX_LISTED_FILES: Final = 100
 """Of a repository that has no more, all are listed."""
-_MAX_RANKED: Final = 30
+_MAX_RANKED: Final = 15
 _MAX_FOLDERS: Final = 12
 _MAP_SHARE: Final = 4
 """One part in so many of a first look is kept for the map."""
@@ -93,11 +93,7 @@ def listed(survey: Survey, paths: Sequence[str], max_chars: int) -> list[str]:
 
 
 def _folders(paths: Iterable[str]) -> list[str]:
-    """The files and folders of the root, most files first, with how many there are."""
-    counts = Counter(
-        f"{top}/" if slash else top for top, slash, _ in (path.partition("/") for path in paths)
-    )
-    return [
-        f"{name} ({count} files)" if name.endswith("/") and count > 1 else name
-        for name, count in counts.most_common(_MAX_FOLDERS)
-    ]
+    """The folders of the root that are not hidden, most files first."""
+    tops = (path.split("/", 1)[0] for path in paths if "/" in path and path[0] != ".")
+    counts = Counter(tops).most_common(_MAX_FOLDERS)
+    return [f"{name}/ ({count} file{'s' * (count > 1)})" for name, count in counts]

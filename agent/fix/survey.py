@@ -32,6 +32,7 @@ _WEIGHTS = {"value": 1.2}
 _CONTEXT_LINES = 30
 """Lines shown from a definition on, where no grammar says where it ends."""
 _MAX_SIGNATURE_CHARS = 120
+_MAX_LINE_CHARS = 500
 _PROSE = frozenset({"", ".adoc", ".html", ".md", ".rst", ".txt"})
 
 _DEFINITION = re.compile(
@@ -162,7 +163,13 @@ def _outline(
     counts = {symbol.name: max(1, num_defining[symbol.name]) for symbol in named}
     weights = (_WEIGHTS.get(symbol.kind, 3.0) / counts[symbol.name] ** 0.5 for symbol in named)
     score += sum(sorted(weights, reverse=True)[:3])
-    telling = sorted(named, key=lambda symbol: (counts[symbol.name], symbol.num_lines))
+    types = [symbol for symbol in named if symbol.kind == "class"]
+
+    def order(symbol: Symbol) -> tuple[bool, bool, int, int]:
+        is_in_named = any(one.encloses(symbol) for one in types)
+        return not is_in_named, symbol.kind == "class", counts[symbol.name], symbol.num_lines
+
+    telling = sorted(named, key=order)
     return Outline(
         path=source.path,
         text=source.text,
@@ -183,7 +190,7 @@ def _by_keyword(source: SourceFile, names: Iterable[str]) -> Iterator[Symbol]:
     lines = [] if is_prose else source.text.splitlines()
     for number, line in enumerate(lines, 1):
         for name in sorted(names):
-            start = re.search(rf"\b{name}\b", line) if name in line else None
+            start = re.search(rf"\b{name}\b", line[:_MAX_LINE_CHARS]) if name in line else None
             if start is None or not _DEFINITION.fullmatch(line, 0, start.start()):
                 continue
             yield Symbol(

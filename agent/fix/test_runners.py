@@ -124,7 +124,7 @@ _SCRIPT_TESTS = re.compile(
 _TYPED_TESTS = re.compile(r"(\.(test|spec)|(^|/)(tests?|__tests__)/[^/]*)\.[cm]?[jt]sx?$")
 _JAVA_TESTS = re.compile(r"(^|/)[^/]*Tests?\.(java|kt|groovy|scala)$")
 _PACKAGE = re.compile(r"package\.json")
-_TEST_SCRIPT = re.compile(r'"scripts"[^}]*"test"\s*:\s*"(?!echo \\"Error: no test)')
+_TEST_SCRIPT = re.compile(r'"scripts"[^}]{0,4000}?"test"\s*:\s*"(?!echo \\"Error: no test)')
 
 RUNNERS = (
     Runner(

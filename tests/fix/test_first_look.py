@@ -32,6 +32,11 @@ def test_clues_are_code_words_and_paths() -> None:
     assert "wrong" not in clues.names
 
 
+@pytest.mark.parametrize("text", ["a" * 200_000, "a." * 100_000, "a/" * 100_000, "`" * 200_000])
+def test_hostile_text_has_clues_soon(text: str) -> None:
+    assert len(read_clues(text).paths) <= 1
+
+
 def test_the_file_that_defines_the_name_comes_first(tmp_path: Path) -> None:
     files = write(
         tmp_path,
