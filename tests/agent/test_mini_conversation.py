@@ -5,7 +5,9 @@ The recording is what the model is sent, message by message, and what its comman
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from rnj_agent.agent.config import Config, HarnessSettings
 from rnj_agent.agent.harness import harness_for, settled_model
 from rnj_agent.agent.instructions import system_prompt
 from rnj_agent.agent.messages import to_wire
-from rnj_agent.agent.scripted_model import ScriptedModel
+from rnj_agent.agent.parser.decode import whole_text
+from rnj_agent.agent.scripted_model import SCRIPTED, ScriptedModel
 from rnj_agent.prompts import IssueFacts, render_fix_task
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
+from tests.agent.fuzzed_replies import fuzzed_replies
 from tests.agent.loop_runs import ScriptedWorkspace, finish, make_task, run
 
 RECORDING: dict[str, Any] = json.loads(
@@ -75,3 +79,20 @@ async def test_a_command_that_is_repeated_for_ever_ends_with_the_steps() -> None
     assert (finish(events).reason, finish(events).num_steps) == ("step_limit", 20)
     told = {message.content for message in model.requests[-1].messages if message.role == "user"}
     assert told == {"Fix it.", "<returncode>0</returncode>\n<output>\n</output>"}
+
+
+async def test_whatever_is_said_stays_and_is_answered() -> None:
+    said = list(itertools.islice(fuzzed_replies(seed=3), 300))
+    model = ScriptedModel(said, info=replace(SCRIPTED, context_window=10**7))
+    config = CONFIG.model_copy(
+        update={"limits": CONFIG.limits.model_copy(update={"steps": 300, "format_errors": 300})}
+    )
+    workspace = ScriptedWorkspace(patch="")
+    events = await run(
+        make_loop(config, model=model, sandbox=FakeSandbox(), workspace=workspace), make_task()
+    )
+    messages = model.requests[-1].messages[2:]
+    assert finish(events).reason == "step_limit"
+    assert [each.content for each in messages[::2]] == [whole_text(each) for each in said[:-1]]
+    assert {each.role for each in messages[1::2]} == {"user"}
+    assert all(each.content for each in messages[1::2])
