@@ -73,7 +73,7 @@ def deed_of(call: ToolCall | None) -> Deed:
     }
     if call.name == "bash":
         return _of_command(next(iter(texts.values()), ""), text)
-    if call.name == "edit":
+    if call.name in {"edit", "write"}:
         path = next((value for name, value in texts.items() if names_a_file(name)), "")
         return Deed(kind="edit", text=text, path=path, written=(path,))
     return Deed(kind="other", text=text)

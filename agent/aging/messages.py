@@ -2,7 +2,8 @@
 
 What is left out of a call is left out whole. Small models copy what they see in their own history:
 half a text with a note in it would be written into a file. What stands here instead does nothing
-where it is copied: a command that is all comment, and an edit of nothing into nothing, are refused.
+where it is copied: a command that is all comment, an edit of nothing into nothing, and an empty
+block are refused.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _HERE_DOCUMENT: Final = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _TARGET: Final = re.compile(r">{1,2}\s*([^\s<>|&;]+)")
+_OPENING: Final = r"```(?P<info>[^`\n]*)\n\s*(?P<command>[^`\n]*<<[^\n]*\n)?(?={text})"
 _COMMENT_CHARS: Final = 60
 
 
@@ -75,17 +77,25 @@ def _without_body(found: re.Match[str], max_chars: int) -> str:
 
 
 def _block(content: str, call: ToolCall, prose_chars: int, call_chars: int) -> str:
-    """A thought and a block, as a thought and a block; as it was where that cannot be made out."""
-    command = _texts(call.arguments).get("command", "")
-    opening = re.search(rf"```\w*[ \t]*\n\s*(?={re.escape(command)})", content)
-    if not command or opening is None:
+    """Words and a block, as words and a block; as it was where that cannot be made out."""
+    texts = _texts(call.arguments)
+    text = texts.get("content" if call.name == "write" else "command", "").strip("\n")
+    opening = re.search(_OPENING.format(text=re.escape(text)), content)
+    if not text or opening is None:
         return content
     prose = content[: opening.start()].rstrip()
     gap = content[len(prose) : opening.start()]
-    after = content[opening.end() + len(command) :]
-    if len(command) > call_chars:
-        command = shortened_command(command, call_chars)
-    return f"{_prose(prose, prose_chars)}{gap}{opening[0]}{command}{_prose(after, prose_chars)}"
+    begin, closing = opening.end("info") + 1, content.find("```", opening.end() + len(text))
+    end = closing if closing >= 0 else len(content)
+    body, after = content[begin:end], content[end:]
+    if len(body) > call_chars:
+        if call.name == "write" and not opening["command"]:
+            after += f"\n[{counted(text.count(chr(10)) + 1, 'line')}, left out here]"
+            body = ""
+        else:
+            body = shortened_command(body.rstrip("\n"), call_chars) + "\n"
+    fence = content[opening.start() : begin]
+    return f"{_prose(prose, prose_chars)}{gap}{fence}{body}{_prose(after, prose_chars)}"
 
 
 def _prose(text: str, max_chars: int) -> str:

@@ -16,6 +16,7 @@ from rnj_agent.agent.wording import counted
 MAX_CHARS: Final = 480
 _LINE_CHARS: Final = 110
 _NUM_LISTED: Final = 5
+_NUM_CHANGED: Final = 3
 _NOTE: Final = re.compile(r"\[.+\]")
 """A line of the agent's own: an exit code, a new folder, what the tests say."""
 _EXIT: Final = re.compile(r"\[exit code (\d+).*\]|\[killed: .*\]")
@@ -61,7 +62,9 @@ def _told(deed: Deed, body: Sequence[str], notes: Sequence[str], is_changed: boo
     if deed.kind == "test":
         return [*_verdict(body), f"[{size} of test output, left out here]"]
     if deed.kind == "edit":
-        return [*body[:1], *filter(_NOTE.fullmatch, body[1:]), *_verdict(body[1:]), _gone(body, 1)]
+        changed = [line for line in body[1:] if line.startswith(("+", "-"))][:_NUM_CHANGED]
+        tested = [*filter(_NOTE.fullmatch, body[1:]), *_verdict(body[1:])]
+        return [*body[:1], *changed, *tested, _gone(body, 1)]
     if _has_failed(notes) or len(body) <= 1:
         return [*_errors(body), f"[{size} of output, left out here]"]
     match deed.kind:

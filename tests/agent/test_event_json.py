@@ -4,7 +4,7 @@ import json
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnj_agent.agent import events as events_module
@@ -20,6 +20,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(deadline=None)  # the first one builds the schema
 @given(data=st.data())
 def test_every_event_survives_the_round_trip(kind: type[Event], data: st.DataObject):
     event = data.draw(st.from_type(kind))

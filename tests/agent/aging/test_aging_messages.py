@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rnj_agent.agent.aging.messages import shortened, shortened_command
 from rnj_agent.agent.messages import AssistantMessage, ToolCall
+from rnj_agent.agent.parser.block_scan import BlockScanner
 from rnj_agent.sandbox.fake import FakeSandbox
 from rnj_agent.tools.bash import BashTool
 from rnj_agent.tools.edit import EditTool
@@ -80,11 +81,31 @@ def test_a_block_stays_a_block(thought: str, command: str):
     assert told.content.endswith("\n```")
 
 
+def test_a_block_of_code_leaves_an_empty_block():
+    arguments = json.dumps({"path": "src/a.py", "content": TEXT, "language": "python"})
+    call = ToolCall(id="c", name="write", arguments=arguments)
+    message = AssistantMessage(content=f"I change it.\n\nsrc/a.py\n```python\n{TEXT}```")
+    told = shortened(message, call, prose_chars=50, call_chars=120)
+    assert told.content == ("I change it.\n\nsrc/a.py\n```python\n```\n[80 lines, left out here]")
+    assert BlockScanner(needs_path=False).feed(told.content) is None
+
+
+def test_a_here_document_in_a_block_that_is_a_write_stays_a_command():
+    arguments = json.dumps({"path": "src/a.py", "content": TEXT, "language": ""})
+    call = ToolCall(id="c", name="write", arguments=arguments)
+    command = f"cat > src/a.py <<'EOF'\n{TEXT}EOF"
+    message = AssistantMessage(content=f"So.\n```bash\n{command}\n```")
+    told = shortened(message, call, prose_chars=50, call_chars=120)
+    assert told.content == (
+        "So.\n```bash\n# wrote src/a.py: 80 lines, left out here, read the file for them\n```"
+    )
+
+
 def test_what_is_said_behind_a_block_is_bounded_too():
     call = ToolCall(id="c", name="bash", arguments=json.dumps({"command": "ls"}))
     message = AssistantMessage(content="I look.\n```bash\nls\n```\nThen ls " + "again " * 50)
     told = shortened(message, call, prose_chars=20, call_chars=120)
-    assert told.content == "I look.\n```bash\nls\n```\nThen ls again a [shortened]"
+    assert told.content == "I look.\n```bash\nls\n```\nThen ls again ag [shortened]"
 
 
 def test_a_block_that_holds_fences_stays_whole():
