@@ -142,6 +142,7 @@ async def test_a_fix_that_never_passes_is_told_so(sandbox: Sandbox, make_repo: M
     report, _ = await _fix(sandbox, make_repo(_FILES).root, turns)
     assert report.finished.verified is False
     assert report.tests_modified == ("test_calc.py",)
+    assert report.finished.detail == "the model submitted again after 2 rejections: the tests fail"
     text = render_report(report)
     assert "does NOT pass" in text
     assert "changes existing tests: test_calc.py" in text
