@@ -23,7 +23,10 @@ from rnj_agent.agent.workspace import Emit, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
 from rnj_agent.tools.base import Tool, ToolContext, ToolResult
+from rnj_agent.tools.output import is_long, shorten
 
+_NOTES_CHARS = 500
+"""Of a tool's own, around a command's output."""
 _MAX_SHOWN_CHARS = 256 * 1024
 """Of one call's live output in events; a flood stays in the sandbox."""
 
@@ -87,11 +90,17 @@ class CallRunner:
             max_output_chars=self.max_output_chars,
         )
         try:
-            return await tool.run(call.arguments, context)
+            return self._bounded(await tool.run(call.arguments, context))
         except SandboxError:
             raise
         except Exception as exc:  # noqa: BLE001 - the edge: a tool's bug is a result, not a crash
             return _error(f"{call.name} failed inside: {type(exc).__name__}: {exc}")
+
+    def _bounded(self, result: ToolResult) -> ToolResult:
+        """Tools bound what they tell in lines, and a line can be as long as a window."""
+        if not is_long(result.content, self.max_output_chars + _NOTES_CHARS):
+            return result
+        return replace(result, content=shorten(result.content, "", self.max_output_chars))
 
     async def _with_evidence(self, result: ToolResult) -> tuple[ToolResult, Ending | None]:
         """What the call did to the work; a small model that is done may never say so."""

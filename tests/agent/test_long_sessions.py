@@ -25,7 +25,7 @@ from tests.agent.loop_runs import call_text, finish, make_loop, make_task, of_ki
 
 ISSUE = "Fix the parser: it loses the last line of a file without a line break at its end."
 NUM_STEPS = 100
-PROTOCOLS: tuple[Protocol, ...] = ("tools", "text")
+PROTOCOLS: tuple[Protocol, ...] = ("tools", "text", "blocks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +225,19 @@ async def test_one_output_that_is_more_than_the_window_is_cut_and_the_run_goes_o
     events = await run(loop, make_task(user_message=ISSUE))
     assert finish(events).reason == "step_limit"
     assert "left out here" in str(model.requests[-1].messages[-1])
+
+
+async def test_what_other_tools_tell_is_bounded_too():
+    files = {"/workspace/a.min.js": b"var a=1;" + b"x" * 50_000}
+    edit = call_text("edit", path="a.min.js", old="var a=1;", new="var a=2;")
+    info = ModelInfo(name="m", endpoint="x", context_window=4096, exact_counts=True)
+    model = ScriptedModel([edit, edit], info=info)
+    loop = make_loop(model, sandbox=FakeSandbox(files=files), limits=Limits(max_steps=2))
+    await run(loop, make_task(user_message=ISSUE))
+    told = model.requests[-1].messages[-1].content
+    assert told.startswith("Edited a.min.js")
+    assert "characters left out here]" in told
+    assert len(told) < 1_700
 
 
 async def test_the_history_that_is_resumed_is_the_shortened_one():
