@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from rnj_agent.agent.fix.word_match import plain_words
+
 _MAX_TEXT_CHARS = 200_000
 _MAX_NAMES = 300
 # Each pattern begins where nothing of its kind stands before it: else long words take ages.
@@ -32,6 +34,8 @@ class Clues:
     """Identifiers in code, and words that can hardly be anything else."""
     places: frozenset[tuple[str, int]] = frozenset()
     """Path and line, counted from 1, as compilers and tracebacks print them."""
+    words: frozenset[str] = frozenset()
+    """Of the issue's plain text."""
 
     def names_path(self, path: str) -> bool:
         """Whether the text has the path, alone or behind the folder that it ran in."""
@@ -58,6 +62,7 @@ def read_clues(issue: str, *, test_output: str = "", test_command: str = "") -> 
         test_command=test_command,
         paths=frozenset(_plain(_PATH.findall(whole))),
         names=frozenset(list(names)[:_MAX_NAMES]),
+        words=plain_words([issue[:_MAX_TEXT_CHARS]]),
         places=frozenset(
             (path, int(line)) for found, line in _PLACE.findall(whole) for path in _plain([found])
         ),

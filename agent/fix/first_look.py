@@ -25,17 +25,24 @@ def excerpt_chars(context_window: int) -> int:
     return min(MAX_EXCERPT_CHARS, context_window * _CHARS_PER_TOKEN // 4)
 
 
-def first_look(survey: Survey, *, max_chars: int, for_others: int = 0) -> tuple[SourceExcerpt, ...]:
+def first_look(
+    survey: Survey, *, max_chars: int, for_others: int = 0, or_all: bool = False
+) -> tuple[SourceExcerpt, ...]:
     """Choose what to show, best first.
 
     Args:
         survey: of the repository.
         max_chars: characters of all excerpts together.
         for_others: of these, what only the first excerpt may take: other things want room, too.
+        or_all: where nothing is pointed at, show all code, if it fits.
     """
     chosen: list[SourceExcerpt] = []
     left = max_chars
-    for outline in survey.pointed_at:
+    outlines = survey.pointed_at
+    if not outlines and or_all:
+        code = tuple(one for one in survey.outlines if one.symbols.definitions)
+        outlines = code if sum(len(one.text) for one in code) <= max_chars - for_others else ()
+    for outline in outlines:
         excerpt = _excerpt(outline, left - (for_others if chosen else 0))
         if excerpt is not None:
             chosen.append(excerpt)

@@ -62,7 +62,11 @@ def issue_facts(
     free = first_message_chars(context_window) - sum(map(len, told)) - _WORDS_CHARS
     room = max(0, min(excerpt_chars(context_window), free))
     for_map = room // _MAP_SHARE if harness.repo_map else 0
-    excerpts = first_look(seen, max_chars=room, for_others=for_map) if harness.first_look else ()
+    excerpts = (
+        first_look(seen, max_chars=room, for_others=for_map, or_all=True)
+        if harness.first_look
+        else ()
+    )
     left = room - sum(len(excerpt.text) for excerpt in excerpts)
     shown = {excerpt.path for excerpt in excerpts if excerpt.whole}
     return IssueFacts(

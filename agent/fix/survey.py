@@ -11,12 +11,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from rnj_agent.agent.fix.clues import IDENTIFIER, Clues
 from rnj_agent.agent.fix.repository import CopiedFile
 from rnj_agent.agent.fix.sources import SourceFile, read_sources
+from rnj_agent.agent.fix.word_match import matching
 from rnj_agent.tools.syntax.languages import language_of
 from rnj_agent.tools.syntax.symbols import Symbol, Symbols, symbols_of
 
@@ -85,10 +86,12 @@ def survey(root: Path, files: Iterable[CopiedFile], clues: Clues) -> Survey:
         for _, symbols in parsed
         for name in {symbol.name for symbol in symbols.definitions} & clues.names
     )
-    outlines = (
+    outlines = [
         _outline(source, symbols, found[source.path], clues, num_defining)
         for source, symbols in parsed
-    )
+    ]
+    if all(outline.score < 1 for outline in outlines):
+        outlines = _by_words(outlines, clues)
     return Survey(
         clues=clues,
         sources=sources,
@@ -177,6 +180,20 @@ def _outline(
         named=tuple(dict.fromkeys((*at_lines, *telling))),
         score=score,
     )
+
+
+def _by_words(outlines: Sequence[Outline], clues: Clues) -> list[Outline]:
+    """The same, with those pointed at that have to do with what the issue says in plain words."""
+    names = {
+        one.path: [PurePosixPath(one.path).stem, *(each.name for each in one.symbols.definitions)]
+        for one in outlines
+        if one.symbols.definitions
+    }
+    order = matching(clues.words, names)
+    return [
+        replace(one, score=2 - order.index(one.path) / len(order)) if one.path in order else one
+        for one in outlines
+    ]
 
 
 def _innermost(symbols: Iterable[Symbol], line: int) -> list[Symbol]:

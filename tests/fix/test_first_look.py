@@ -84,6 +84,13 @@ def test_nothing_pointed_at_shows_nothing(tmp_path: Path) -> None:
     assert first_look(survey(tmp_path, files, read_clues("It is slow.")), max_chars=1000) == ()
 
 
+def test_where_nothing_is_pointed_at_all_code_may_be_shown(tmp_path: Path) -> None:
+    files = {"a.py": "def f(): ...\n", "b.py": "def g(): ...\n", "test_a.py": "def test_f(): ...\n"}
+    seen = survey(tmp_path, write(tmp_path, files), read_clues("It is slow."))
+    assert len(first_look(seen, max_chars=1000, or_all=True)) == 2
+    assert first_look(seen, max_chars=20, or_all=True) == ()
+
+
 def test_binary_files_and_links_out_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "merge.bin").write_bytes(b"def merge\0\xff")
     (tmp_path / "merge.py").symlink_to("/etc/passwd")

@@ -134,6 +134,8 @@ def _symbol(
 ) -> Symbol | None:
     if node.type.endswith("_specifier") and node.child_by_field_name("body") is None:
         return None  # C: a use of the type
+    if node.type == "assignment_expression" and not _is_function(node):
+        return None  # JavaScript: it changes what is defined elsewhere
     named = _name_node(node)
     name = None if named is None else _name(named, source)
     if named is None or name is None:
