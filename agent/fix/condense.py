@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from rnj_agent.agent.fix.failure_layouts import FOREIGN_FRAME, LAYOUTS, TOTALS, Layout
 from rnj_agent.tools.output import clean
 
-_MAX_READ_CHARS = 1_000
-"""Of a line, by the expressions that look for a failure."""
+_MAX_READ_CHARS = 1024**2
+"""Of the end of an output; what lies before is not looked at."""
+_MAX_READ_LINE_CHARS = 1_000
 _MAX_LINE_CHARS = 300
 _MAX_TOTALS_CHARS = 200
 _TOTALS_WITHIN = 4_000
@@ -31,8 +32,8 @@ _VOLATILE = re.compile(
 
 def condense(output: str, max_chars: int) -> str:
     """At most about ``max_chars`` of it: the first failure and the count of tests, or both ends."""
-    lines = clean(output).strip("\n").split("\n")
-    text = "\n".join(_cut(line, _MAX_READ_CHARS) for line in lines)
+    lines = clean(output[-_MAX_READ_CHARS:]).strip("\n").split("\n")
+    text = "\n".join(_cut(line, _MAX_READ_LINE_CHARS) for line in lines)
     totals = _totals(text)
     found = _first_failure(text, totals)
     if found is None:
