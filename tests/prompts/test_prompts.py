@@ -56,6 +56,16 @@ CASES = {
     "task_fix_bare": lambda: render_fix_task(
         IssueFacts(issue="It is slow.", workdir="/workspace", file_list=["a.py"], num_files=1)
     ),
+    "task_fix_large": lambda: render_fix_task(
+        IssueFacts(
+            issue="It is slow.",
+            workdir="/workspace",
+            file_list=["lib/a.py", "lib/ (300 files)"],
+            num_files=304,
+            project="Python; pyproject.toml",
+            repo_map="lib/a.py\n  12: def load(path):",
+        )
+    ),
     "task_run": lambda: render_run_task("Explain what cli.py does.", workdir="/workspace"),
 }
 
