@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-
 from benchmarks.resolve.direct import DirectAnswer
 from benchmarks.resolve.grade import Judge, open_judge
 from benchmarks.resolve.ours import OurAgent
