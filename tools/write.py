@@ -18,9 +18,12 @@ from pydantic import BaseModel, Field, ValidationError
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError
 from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
+from rnj_agent.tools.edit_match import Edited
+from rnj_agent.tools.edit_place import edit_text
 from rnj_agent.tools.file_text import FileText
+from rnj_agent.tools.hunks import read_hunks
 from rnj_agent.tools.syntax.languages import suffix_of
-from rnj_agent.tools.syntax.splice import SpliceError, splice
+from rnj_agent.tools.syntax.splice import Splice, SpliceError, splice
 from rnj_agent.tools.syntax.symbols import definitions
 
 _MAX_SHOWN_LINES: Final = 30
@@ -73,13 +76,30 @@ async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
         await sandbox.write_file(place, FileText("", "utf-8", False).to_bytes(text))
         return ToolResult(content=f"Created {path}, {len(text.splitlines())} lines.")
     file = FileText.from_bytes(existing)
-    merged = splice(path, file.text, asked.content.replace("\r\n", "\n"))
+    block = asked.content.replace("\r\n", "\n")
+    merged = _patched(path, file.text, block) or splice(path, file.text, block)
     changed = _difference(file.text, merged.text)
     if not any(line[1:].strip() for line in changed):
         return _refused(f"{path} holds exactly this already: nothing was changed.")
     await sandbox.write_file(place, file.to_bytes(merged.text))
     what = f"replaced {', '.join(merged.replaced)} in" if merged.replaced else "rewrote"
     return ToolResult(content="\n".join([f"[{what} {path}:]", *changed]))
+
+
+def _patched(path: str, before: str, block: str) -> Splice | None:
+    """The file after a block that is a diff, as models repeat the ones they are shown.
+
+    Raises:
+        SpliceError: it is one, and does not fit.
+    """
+    hunks = read_hunks(block)
+    text = before
+    for old, new in hunks:
+        edited = edit_text(path, text, old, new)
+        if not isinstance(edited, Edited):
+            raise SpliceError("the lines with - in front are not in the file just so")
+        text = edited.text
+    return Splice(text=text, replaced=()) if hunks else None
 
 
 async def _resolved(asked: WriteArguments, sandbox: Sandbox) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnj_agent.agent.events import TestPhase, VerificationFinished, VerificationStarted
 from rnj_agent.agent.fix.condense import condense
@@ -64,6 +64,7 @@ class TestCommand:
         )
         whole = clean(result.output).strip("\n")
         stopped = f"\n[stopped after {self.timeout_s:g} s: --test-timeout]" * result.timed_out
+        outcomes = read_outcomes(whole)
         finished = VerificationFinished(
             phase=phase,
             passed=result.exit_code == 0,
@@ -74,7 +75,7 @@ class TestCommand:
         emit(finished)
         return TestRun(
             finished=finished,
-            outcomes=read_outcomes(whole),
+            outcomes=replace(outcomes, is_whole=outcomes.is_whole and not result.timed_out),
             evidence="" if finished.passed else condense(whole, self.evidence_chars) + stopped,
             timed_out=result.timed_out,
         )

@@ -15,6 +15,10 @@ from rnj_agent.tools.syntax.symbols import definitions
 _OPENER: Final = re.compile(r"^[ \t]*(?P<fence>`{3,})(?P<info>[^`\n]*)\n", re.MULTILINE)
 _COMMANDS: Final = frozenset({"bash", "sh", "shell", "console", "terminal", "zsh"})
 _PATH: Final = re.compile(r"(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.\w{1,8}|(?:[\w.@+-]+/)*[A-Z]\w+file")
+_PATH_COMMENT: Final = re.compile(
+    r"[ \t]*(?:#|//|--|;|/\*|<!--)[ \t]*(?:[Ff]ile(?:name)?:[ \t]*)?"
+    rf"(?:\./)?(?P<path>{_PATH.pattern})[ \t]*(?:\*/|-->)?[ \t]*"
+)
 _DECORATION: Final = "*`#\"'>:()[] \t"
 _PROGRAMS: Final = ("python", "javascript", "go", "rust", "java", "c", "cpp", "ruby", "php")
 """What is tried where a block that says that it is bash is none."""
@@ -72,7 +76,8 @@ class BlockScanner:
         words = opener["info"].strip().split(maxsplit=1)
         language, _, rest = (words[0] if words else "").partition(":")
         named = _path(rest or "".join(words[1:])) or _path(self._line_above(opener.start()))
-        name, arguments, notes = _call(language.lower(), named, body.strip("\n") + "\n")
+        commented, body = _commented_path(body.strip("\n") + "\n")
+        name, arguments, notes = _call(language.lower(), named or commented, body)
         if name == "write" and not arguments["path"] and self._needs_path:
             return None
         return FoundCall(
@@ -87,6 +92,15 @@ class BlockScanner:
     def _line_above(self, start: int) -> str:
         lines = self.text[:start].rstrip().splitlines()
         return lines[-1] if lines else ""
+
+
+def _commented_path(body: str) -> tuple[str, str]:
+    """The file that the first line names in a comment, and the body without that line."""
+    first, _, rest = body.partition("\n")
+    found = _PATH_COMMENT.fullmatch(first)
+    if found is None or not rest.strip():
+        return "", body
+    return found["path"].removeprefix("./"), rest.lstrip("\n")
 
 
 def _call(language: str, path: str, body: str) -> tuple[str, dict[str, str], tuple[str, ...]]:

@@ -41,6 +41,12 @@ def test_the_fence_names_the_file(info: str) -> None:
     assert call(f"```{info}\nx = 1\n```")[1]["path"] == "src/a.py"
 
 
+@pytest.mark.parametrize("comment", ["# src/a.py", "// src/a.py", "/* File: ./src/a.py */"])
+def test_a_comment_in_the_first_line_names_the_file(comment: str) -> None:
+    arguments = call(f"```\n{comment}\nx = 1\n```")[1]
+    assert (arguments["path"], arguments["content"]) == ("src/a.py", "x = 1\n")
+
+
 def test_what_follows_the_first_block_is_dropped() -> None:
     text = "```bash\nls\n```\n```bash\nrm -rf /\n```"
     found = scan(text)

@@ -76,3 +76,26 @@ async def test_what_cannot_be_placed_is_refused(path: str, content: str) -> None
     result = await use(WriteTool(), sandbox, path=path, content=content)
     assert result.is_error
     assert sandbox.files == before
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "-    return 0\n+    return 1\n",
+        "--- a/pkg/core.py\n+++ b/pkg/core.py\n@@ -8 +8 @@\n"
+        " def g(x):\n-    return 0\n+    return 1\n",
+    ],
+)
+async def test_a_diff_is_applied(block: str) -> None:
+    sandbox = repository()
+    result = await use(WriteTool(), sandbox, path="pkg/core.py", content=block, language="diff")
+    assert not result.is_error
+    assert sandbox.files["/workspace/pkg/core.py"] == CORE.replace(b"return 0", b"return 1")
+
+
+async def test_a_diff_that_does_not_fit_changes_nothing() -> None:
+    sandbox = repository()
+    block = "-    return 7\n+    return 1\n"
+    result = await use(WriteTool(), sandbox, path="pkg/core.py", content=block)
+    assert result.is_error
+    assert sandbox.files["/workspace/pkg/core.py"] == CORE
