@@ -30,6 +30,9 @@ _NOTES_CHARS = 500
 _MAX_SHOWN_CHARS = 256 * 1024
 """Of one call's live output in events; a flood stays in the sandbox."""
 
+_CHANGING = frozenset({"edit", "write"})
+"""Tools that are there to change files."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRunner:
@@ -79,7 +82,7 @@ class CallRunner:
             return _error(feedback.REJECTED), None
         result = await self._use(tool, call)
         if result.submission is None:
-            return await self._with_evidence(result)
+            return await self._with_evidence(result, is_change=call.name in _CHANGING)
         return await self._submit(result, result.submission)
 
     async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:
@@ -102,11 +105,13 @@ class CallRunner:
             return result
         return replace(result, content=shorten(result.content, "", self.max_output_chars))
 
-    async def _with_evidence(self, result: ToolResult) -> tuple[ToolResult, Ending | None]:
+    async def _with_evidence(
+        self, result: ToolResult, *, is_change: bool
+    ) -> tuple[ToolResult, Ending | None]:
         """What the call did to the work; a small model that is done may never say so."""
         ask = partial(self.workspace.after_call, result)
         evidence = await watched(ask, self.stream.emit)
-        self.guard.note(evidence)
+        self.guard.note(evidence, is_change=is_change)
         text, ending = evidence.text, None
         if evidence.settles:
             verdict = await watched(self.workspace.review, self.stream.emit)

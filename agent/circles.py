@@ -32,6 +32,8 @@ class Circles:
     """Whether the last call made fewer tests fail than ever."""
     is_wanting: bool = field(default=False, init=False)
     """Whether nothing is changed, or the tests fail with what is; False where that is not known."""
+    num_vain: int = field(default=0, init=False)
+    """Changes that did not help: the tests fail after them, or they changed nothing."""
     _state: str = field(default=UNCHANGED, init=False)
     _states: set[str] = field(default_factory=lambda: {UNCHANGED}, init=False)
     _made: dict[tuple[str, str], int] = field(
@@ -42,14 +44,20 @@ class Circles:
     _num_same: int = field(default=0, init=False)
     _fewest: int | None = field(default=None, init=False)
 
-    def note(self, evidence: Evidence) -> None:
-        """Take note of what a call did to the files."""
+    def note(self, evidence: Evidence, *, is_change: bool = False) -> None:
+        """Take note of what a call did to the files.
+
+        Args:
+            evidence: of the files behind it.
+            is_change: whether it was one that is there to change them.
+        """
         self.nudge = ""
         self.is_new = self.is_gain = False
         if not evidence.state:
             return
         before, now = self._state, evidence.state
         if now == before:
+            self.num_vain += is_change
             self.is_wanting |= now == UNCHANGED
             return
         self._state = now
@@ -57,6 +65,7 @@ class Circles:
         self._states.add(now)
         self.is_wanting = now == UNCHANGED or bool(evidence.failure)
         self._count_failed(evidence.num_failed)
+        self.num_vain += now != UNCHANGED and bool(evidence.failure) and not self.is_gain
         self._count_made(before, now)
         if self.is_new:
             self._count_failure(same_failure(evidence.failure))

@@ -122,6 +122,9 @@ class HarnessSettings(_Section):
     """How often a run that is stuck begins anew, with a summary of what failed."""
     steps_per_start: PositiveInt | None = None
     """Steps after which a run whose tests still fail begins anew. None: only one that is stuck."""
+    tries_per_start: PositiveInt | None = None
+    """Changes after which the tests still fail, so that a run begins anew. None: as many as it
+    takes."""
     retry_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Of fresh starts."""
     aging: bool | None = None

@@ -77,9 +77,9 @@ class LoopGuard:
         self.is_retry = False
         """Whether the next request asks for what was asked before."""
 
-    def note(self, evidence: Evidence) -> None:
+    def note(self, evidence: Evidence, *, is_change: bool = False) -> None:
         """Take note of what the call that is observed next did to the files."""
-        self.circles.note(evidence)
+        self.circles.note(evidence, is_change=is_change)
         if self.circles.is_new:  # white space may be all that was to be changed
             self._known.clear()
             self._near.clear()

@@ -26,6 +26,7 @@ class Harness:
     nudges: bool = True
     fresh_starts: int = 2
     steps_per_start: int | None = None
+    tries_per_start: int | None = None
     retry_temperature: float = 0.7
     aging: bool = True
     form: Form = "own"
