@@ -84,7 +84,7 @@ class FreshStarts:
         return spent.num_steps > self._num_steps_before and not is_over
 
     def begin(self, ending: Ending, tried: str, spent: Spent) -> str:
-        """Count a new start: the note that the model is told.
+        """Count a new start: the note that the model is told, or nothing.
 
         Args:
             ending: of the last one.
@@ -95,6 +95,8 @@ class FreshStarts:
         self._num_steps_before = spent.num_steps
         if tried and tried not in self._tried:
             self._tried.append(tried)
+        if not self.harness.retry_notes:
+            return ""
         what = "\n".join(self._tried[-_MAX_TOLD:]) or "Nothing was changed."
         times = "" if self._num_begun == 1 else f" {self._num_begun} times"
         detail = ending.detail[:1].lower() + ending.detail[1:]

@@ -28,6 +28,7 @@ class Harness:
     steps_per_start: int | None = None
     tries_per_start: int | None = None
     retry_temperature: float = 0.7
+    retry_notes: bool = True
     aging: bool = True
     form: Form = "own"
     """Of the ``text`` protocol; only a profile says it."""

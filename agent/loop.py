@@ -185,7 +185,7 @@ class AgentLoop:
         await self.sandbox.execute(f"cd {shlex.quote(self.sandbox.workdir)}")
         note = starts.begin(ending, tried, spent)
         spent.num_format_errors = spent.num_rejections = 0
-        told = UserMessage(content=f"{task.user_message}\n\n{note}")
+        told = UserMessage(content=f"{task.user_message}\n\n{note}".rstrip())
         emit(StartedOver(number=starts.number, reason=ending.detail, note=note, message=told))
 
     def _stepper(self, stream: EventStream, spent: Spent, starts: FreshStarts) -> Stepper:

@@ -156,7 +156,8 @@ class Conversation:
                 self.append(CompactionBlock(event=event))
             case StartedOver():
                 self.append(NoticeBlock(level="warning", text=describe_new_start(event)))
-                self.append(ToldBlock(text=event.note))
+                if event.note:
+                    self.append(ToldBlock(text=event.note))
 
     def _apply_step(self, event: StepStarted | StepFinished) -> None:
         self._in_step = isinstance(event, StepStarted)
