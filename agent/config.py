@@ -128,7 +128,7 @@ class HarnessSettings(_Section):
     retry_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Of fresh starts."""
     retry_notes: bool | None = None
-    """Tell a run that begins anew what was tried. A model of a billion parameters tries it again."""
+    """Tell a run that begins anew what was tried. Models of a billion parameters try it again."""
     aging: bool | None = None
     """Where the window is full, shorten old results into what they showed. Off: head and tail."""
 
