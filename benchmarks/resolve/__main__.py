@@ -99,6 +99,8 @@ def _harnesses(options: argparse.Namespace) -> list[Harness]:
             case "mini":
                 from benchmarks.resolve.mini_swe_agent import MiniSweAgent
 
+                if options.mini is None:
+                    raise SystemExit("--harness mini needs --mini: a Python that has it")
                 found.append(MiniSweAgent(server, python=options.mini, max_steps=options.steps))
             case "ours":
                 found.append(_ours(server, options))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,11 +83,16 @@ def _question(task: Task) -> str:
 
 
 def _answered(sources: Mapping[str, str], text: str) -> Mapping[str, str]:
-    """The files with the reply's first block in the place of the file that it names."""
+    """The files with the reply's first block in the place of the file that it names, or is like."""
     found = _BLOCK.search(text)
     if found is None:
         return sources
     before = text[: found.start()]
     named = [path for path in sources if path in before]
-    path = max(named, key=before.rfind) if named else next(iter(sources))
-    return {**sources, path: found[1].rstrip("\n") + "\n"}
+    text = found[1].rstrip("\n") + "\n"
+    path = (
+        max(named, key=before.rfind)
+        if named
+        else max(sources, key=lambda path: SequenceMatcher(None, sources[path], text).ratio())
+    )
+    return {**sources, path: text}

@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.resolve.outcome import Outcome, Server
 from benchmarks.resolve.tasks import Task, write_repository
 
-_TEST_TIMEOUT_S: Final = 20
+_TEST_TIMEOUT_S: Final = 30
 _LINE_BYTES: Final = 64 * 1024**2
 
 

@@ -39,20 +39,23 @@ def row(name: str, outcomes: Outcomes, reference: Outcomes | None) -> str:
     num, hits = len(outcomes), sum(bool(each.resolved) for each in outcomes.values())
     low, high = wilson(hits, num)
     values = list(outcomes.values())
-    per = max(1, hits)
     cells = [
         name,
         f"{hits} of {num}",
         f"{hits / max(1, num):.1%} ({low:.0%} to {high:.0%})",
         _against(outcomes, reference),
         f"{sum(each.num_steps for each in values) / max(1, num):.1f}",
-        f"{sum(each.num_completion_tokens for each in values) / per:,.0f}",
-        f"{_computed(values) / per:,.0f}",
-        f"{sum(each.seconds for each in values) / per:.0f}",
+        _per(sum(each.num_completion_tokens for each in values), hits),
+        _per(_computed(values), hits),
+        _per(sum(each.seconds for each in values), hits),
         str(sum(each.num_format_errors for each in values)),
         str(sum(each.num_loops for each in values)),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _per(amount: float, hits: int) -> str:
+    return f"{amount / hits:,.0f}" if hits else "none resolved"
 
 
 HEADER = (

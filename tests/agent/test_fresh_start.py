@@ -34,6 +34,7 @@ from tests.agent.loop_runs import (
     SUBMIT,
     ScriptedWorkspace,
     bash,
+    call_text,
     finish,
     make_loop,
     make_task,
@@ -188,6 +189,39 @@ async def test_steps_alone_are_no_reason_while_there_may_be_progress(
     harness = Harness(steps_per_start=2)
     events = await run(make_loop(model, workspace=workspace, harness=harness))
     assert bool(of_kind(events, StartedOver)) is begins
+
+
+@pytest.mark.parametrize(
+    ("first", "evidence", "begins"),
+    [
+        (bash("sed 1"), failing(1), True),
+        (bash("cat a.py"), Evidence(state=state_of("")), False),
+        (call_text("edit", path="a.py", old="x", new="x"), Evidence(state=state_of("")), True),
+        (bash("sed 1"), Evidence(state="a"), False),
+    ],
+    ids=["a change that fails", "a look", "an edit of nothing", "a change without tests"],
+)
+async def test_after_so_many_changes_in_vain_a_run_begins_anew(
+    first: str, evidence: Evidence, begins: bool
+):
+    workspace = ScriptedWorkspace(evidence=[evidence])
+    model = ScriptedModel([first, SUBMIT])
+    harness = Harness(tries_per_start=1)
+    events = await run(make_loop(model, workspace=workspace, harness=harness))
+    assert [event.reason for event in of_kind(events, StartedOver)] == (
+        ["1 change did not fix it"] if begins else []
+    )
+
+
+async def test_without_notes_the_same_is_asked_again_with_another_seed():
+    workspace = ScriptedWorkspace(tried=["In a.py:\n-x\n+y"])
+    model = ScriptedModel([*LOOP, SUBMIT])
+    harness = Harness(retry_notes=False)
+    await run(make_loop(model, workspace=workspace, harness=harness))
+    first, second = starts_of(model)
+    assert first.messages == second.messages
+    assert (first.temperature, second.temperature) == (None, harness.retry_temperature)
+    assert first.seed != second.seed
 
 
 async def test_a_change_made_again_and_again_leads_to_a_fresh_start_and_ends_no_run():
