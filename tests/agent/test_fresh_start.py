@@ -213,6 +213,15 @@ async def test_after_so_many_changes_in_vain_a_run_begins_anew(
     )
 
 
+async def test_a_submission_that_is_sent_back_counts_as_a_change_in_vain():
+    workspace = ScriptedWorkspace([Review(accepted=False, feedback="nothing is changed")])
+    model = ScriptedModel([SUBMIT, SUBMIT])
+    harness = Harness(tries_per_start=1)
+    events = await run(make_loop(model, workspace=workspace, harness=harness))
+    assert [event.number for event in of_kind(events, StartedOver)] == [2]
+    assert finish(events).reason == "submitted"
+
+
 async def test_without_notes_the_same_is_asked_again_with_another_seed():
     workspace = ScriptedWorkspace(tried=["In a.py:\n-x\n+y"])
     model = ScriptedModel([*LOOP, SUBMIT])
