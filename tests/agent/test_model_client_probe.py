@@ -187,16 +187,16 @@ async def test_an_estimate_learns_from_the_servers_usage() -> None:
     async with ScriptedServer(
         {
             "/v1/models": models({"id": "m"}),
-            "/v1/chat/completions": stream_reply(delta_event("stop"), usage_event(31, 0), SSE_END),
+            "/v1/chat/completions": stream_reply(delta_event("stop"), usage_event(61, 0), SSE_END),
         }
     ) as server:
         connected = await connect_open(server)
         model = connected.model
         assert not model.info.exact_counts
-        assert await model.count_tokens(MESSAGES, []) > 40
+        assert await model.count_tokens(MESSAGES, []) > 61
         request = ModelRequest(messages=MESSAGES, tools=[], max_tokens=1)
         assert [chunk async for chunk in model.stream(request)]
-        assert await model.count_tokens(MESSAGES, []) == 31
+        assert await model.count_tokens(MESSAGES, []) == 61
         await model.aclose()
 
 
