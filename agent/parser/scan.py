@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from rnj_agent.agent.parser.decode import decode, to_json, value_end
 from rnj_agent.agent.parser.found import BrokenCall, FoundCall
+from rnj_agent.agent.parser.heredoc import in_heredoc
 from rnj_agent.agent.parser.normalise import (
     ARGUMENT_KEYS,
     NAME_KEYS,
@@ -36,7 +37,6 @@ _WRAPPER = re.compile(
 )
 _TERMINATOR = re.compile(r"</tool_call>|</tools>|</function_call>|^[ \t]*```", re.MULTILINE)
 _BASH_END = re.compile(r"\r?\n[ \t]*```|(?<=\n)```")
-_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>['\"]?)(?P<word>[A-Za-z_]\w*)(?P=quote)")
 _XML_END = re.compile(r"</(?:function|invoke)>|</tool_call>")
 _PARAMETER = re.compile(
     r"""<parameter(?:=|\s+name=)["']?(?P<key>\w+)["']?\s*>\n?(?P<value>.*?)"""
@@ -143,7 +143,7 @@ class CallScanner:
         """The fence that closes the block: the first that is not inside a here-document."""
         fences = list(_BASH_END.finditer(self.text, start - 1))
         for fence in fences:
-            if not _in_heredoc(self.text[start : max(start, fence.start())]):
+            if not in_heredoc(self.text[start : max(start, fence.start())]):
                 return fence
         return fences[0] if fences and whole else None
 
@@ -204,14 +204,6 @@ class CallScanner:
         call = NamedCall(name, arguments)
         start = self._wrapper_start(opener.start())
         return _found(call, start, close.end() if close else end, notes)
-
-
-def _in_heredoc(command: str) -> bool:
-    """Whether the command ends inside a here-document, as when it writes a Markdown file."""
-    return any(
-        heredoc["word"] not in map(str.strip, command[heredoc.end() :].splitlines())
-        for heredoc in _HEREDOC.finditer(command)
-    )
 
 
 def _wrapping(opening: str) -> tuple[str, ...]:
