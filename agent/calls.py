@@ -22,16 +22,13 @@ from rnj_agent.agent.wording import counted
 from rnj_agent.agent.workspace import Emit, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
-from rnj_agent.tools.base import Tool, ToolContext, ToolResult
+from rnj_agent.tools.base import CHANGING, Tool, ToolContext, ToolResult
 from rnj_agent.tools.output import is_long, shorten
 
 _NOTES_CHARS = 500
 """Of a tool's own, around a command's output."""
 _MAX_SHOWN_CHARS = 256 * 1024
 """Of one call's live output in events; a flood stays in the sandbox."""
-
-_CHANGING = frozenset({"edit", "write"})
-"""Tools that are there to change files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +79,7 @@ class CallRunner:
             return _error(feedback.REJECTED), None
         result = await self._use(tool, call)
         if result.submission is None:
-            return await self._with_evidence(result, is_change=call.name in _CHANGING)
+            return await self._with_evidence(result, is_change=call.name in CHANGING)
         return await self._submit(result, result.submission)
 
     async def _use(self, tool: Tool, call: ToolCall) -> ToolResult:

@@ -15,6 +15,7 @@ from rnj_agent.agent import feedback
 from rnj_agent.agent.approval import Decision, Refusal
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.patterns import Pattern, allows, patterns_of
+from rnj_agent.tools.base import CHANGING
 from rnj_agent.tools.danger import Grade, Grading
 
 Mode: TypeAlias = Literal[
@@ -104,7 +105,7 @@ class Policy:
         return self._learn(question, await self._ask(question))
 
     def _passes(self, call: ToolCall, grading: Grading) -> bool:
-        if call.name == "edit" and self.mode != "ask":
+        if call.name in CHANGING and self.mode != "ask":
             return True  # the tool itself stays inside the copy
         if grading.grade <= self._unasked[self.mode]:
             return True

@@ -145,3 +145,12 @@ async def test_always_without_a_pattern_holds_for_the_very_same_call():
 def test_only_a_sandbox_makes_the_default_generous():
     assert default_mode("host") == "ask"
     assert default_mode("docker") == default_mode("bubblewrap") == "auto-edit"
+
+
+async def test_code_that_is_written_is_an_edit():
+    write = ToolCall(id="1", name="write", arguments='{"path": "a.py", "content": "x"}')
+    person = Person()
+    assert await decide(Policy(person, mode="auto-edit", on_host=True), write) == "allow_once"
+    assert not person.questions
+    await decide(Policy(person, mode="ask", on_host=False), write)
+    assert len(person.questions) == 1

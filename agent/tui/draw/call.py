@@ -37,6 +37,9 @@ def draw_call(block: CallBlock, canvas: Canvas, *, is_open: bool) -> Sequence[Li
     repairs = [canvas.cropped(_dim(f"mended: {text}", canvas)) for text in block.repaired]
     if block.call.name == "edit" and not block.is_error:
         return [*header, *repairs, *_draw_edit(arguments, canvas, is_open=is_open)]
+    if block.call.name == "write" and not block.done:
+        shown = {**arguments, "old": "", "new": arguments.get("content", "")}
+        return [*header, *repairs, *_draw_edit(shown, canvas, is_open=is_open)]
     if block.call.name == "submit" and block.done and not block.is_error:
         return [*header, *repairs]
     return _behind([*header, *repairs], _draw_result(block, canvas, is_open=is_open))
@@ -94,6 +97,9 @@ def _asked(call: ToolCall, arguments: dict[str, Any], canvas: Canvas, *, is_open
     if call.name == "edit" and isinstance(arguments.get("path"), str):
         verb = "edit " if arguments.get("old") else "create "
         return Text.assemble((verb, palette.accent), (printable(arguments["path"]), palette.text))
+    if call.name == "write":
+        path = str(arguments.get("path", "")) or "to where its definitions are"
+        return Text.assemble(("write ", palette.accent), (printable(path), palette.text))
     name, _, rest = words.partition(" ")
     return Text.assemble((f"{name} ", palette.accent), (rest, palette.text))
 
