@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from rnj_agent.agent.parser.decode import to_json
@@ -28,8 +29,8 @@ class BlockScanner:
     """Feed it the pieces of one reply; it tells when the first block is complete.
 
     Args:
-        needs_path: a block of code counts only where a line above it names its file: else, in an
-            answer to a person, it is prose.
+        needs_path: a block of code counts only where its file is named, or where it defines
+            something: else, in an answer to a person, it is prose.
     """
 
     def __init__(self, *, needs_path: bool) -> None:
@@ -78,7 +79,12 @@ class BlockScanner:
         named = _path(rest or "".join(words[1:])) or _path(self._line_above(opener.start()))
         commented, body = _commented_path(body.strip("\n") + "\n")
         name, arguments, notes = _call(language.lower(), named or commented, body)
-        if name == "write" and not arguments["path"] and self._needs_path:
+        if (
+            name == "write"
+            and not arguments["path"]
+            and self._needs_path
+            and not _defines(arguments)
+        ):
             return None
         return FoundCall(
             start=opener.start(),
@@ -115,6 +121,12 @@ def _call(language: str, path: str, body: str) -> tuple[str, dict[str, str], tup
         notes = (f"{program} in a bash block",)
         return "write", {"path": path, "content": body, "language": program}, notes
     return "write", {"path": path, "content": body, "language": language}, ()
+
+
+def _defines(written: Mapping[str, str]) -> bool:
+    """Whether the code has a definition that may be one of the repository's."""
+    suffix = suffix_of(written["language"])
+    return bool(definitions(f"block{suffix}", written["content"].encode("utf-8", "replace")))
 
 
 def _program(body: str) -> str:

@@ -86,7 +86,8 @@ def test_a_program_that_says_that_it_is_bash(program: str, language: str) -> Non
     assert found.repaired == (f"{language} in a bash block",)
 
 
-def test_code_in_an_answer_is_prose_unless_its_file_is_named() -> None:
+def test_code_in_an_answer_is_prose_unless_it_says_where_it_belongs() -> None:
+    assert call("So:\n```python\ndef f():\n    pass\n```", needs_path=True)[0] == "write"
     assert scan("Try this:\n```python\nx = 1\n```\nDone.", needs_path=True) is None
     assert call("a.py\n```python\nx = 1\n```", needs_path=True)[0] == "write"
 
