@@ -126,7 +126,8 @@ def _call(language: str, path: str, body: str) -> tuple[str, dict[str, str], tup
 def _defines(written: Mapping[str, str]) -> bool:
     """Whether the code has a definition that may be one of the repository's."""
     suffix = suffix_of(written["language"])
-    return bool(definitions(f"block{suffix}", written["content"].encode("utf-8", "replace")))
+    found = definitions(f"block{suffix}", written["content"].encode("utf-8", "replace"))
+    return any(symbol.kind != "value" for symbol in found)
 
 
 def _program(body: str) -> str:
