@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.tools.danger import Grade, Grading, grade_command
+
+CHANGING: Final = frozenset({"edit", "write"})
+"""Tools that are there to change files; they stay inside the copy."""
 
 Decision: TypeAlias = Literal["allow_once", "allow_always", "reject_once", "reject_always"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from rnj_agent.agent import feedback
-from rnj_agent.agent.approval import Approve, Refusal, grade_call
+from rnj_agent.agent.approval import CHANGING, Approve, Refusal, grade_call
 from rnj_agent.agent.clock import StepClock
 from rnj_agent.agent.ending import Ending
 from rnj_agent.agent.event_stream import EventStream
@@ -22,7 +22,7 @@ from rnj_agent.agent.wording import counted
 from rnj_agent.agent.workspace import Emit, Workspace
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxError
-from rnj_agent.tools.base import CHANGING, Tool, ToolContext, ToolResult
+from rnj_agent.tools.base import Tool, ToolContext, ToolResult
 from rnj_agent.tools.output import is_long, shorten
 
 _NOTES_CHARS = 500

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent import feedback
-from rnj_agent.agent.approval import Decision, Refusal
+from rnj_agent.agent.approval import CHANGING, Decision, Refusal
 from rnj_agent.agent.messages import ToolCall
 from rnj_agent.agent.patterns import Pattern, allows, patterns_of
-from rnj_agent.tools.base import CHANGING
 from rnj_agent.tools.danger import Grade, Grading
 
 Mode: TypeAlias = Literal[

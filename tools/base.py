@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from rnj_agent.sandbox.base import OnOutput, Sandbox
 from rnj_agent.tools.output import MAX_CHARS
-
-CHANGING: Final = frozenset({"edit", "write"})
-"""Tools that are there to change files, and stay inside the copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
