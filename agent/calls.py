@@ -129,7 +129,7 @@ class CallRunner:
         if not verdict.accepted:
             if self.spent.num_rejections < self.limits.max_rejections:
                 self.spent.num_rejections += 1
-                self.guard.circles.num_vain += 1
+                self.guard.note_rejection()
                 return _error(verdict.feedback), None
             detail += f" again after {counted(self.spent.num_rejections, 'rejection')}"
         if verdict.problem:

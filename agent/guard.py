@@ -84,6 +84,10 @@ class LoopGuard:
             self._known.clear()
             self._near.clear()
 
+    def note_rejection(self) -> None:
+        """Take note of a submission that was sent back."""
+        self.circles.num_vain += 1
+
     def observe(self, deed: Deed) -> Verdict:
         """Take note of one call and its result."""
         self._seen.append(deed.key)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -215,25 +215,3 @@ def _add_file(tar: tarfile.TarFile, root: Path, file: CopiedFile) -> None:
             raise OSError("no longer a regular file")
         header.size = found.st_size
         tar.addfile(header, source)
-
-
-def summarize_files(snapshot: Snapshot, max_lines: int) -> str:
-    """The file list for a prompt: every path if they are few, else the folders with counts."""
-    paths = [file.path for file in snapshot.files]
-    if len(paths) <= max_lines:
-        return "\n".join(paths)
-    counts: dict[str, int] = {}
-    for path in paths:
-        top = path.split("/", 1)[0] + ("/" if "/" in path else "")
-        counts[top] = counts.get(top, 0) + 1
-    return "\n".join(_count_lines(counts, max_lines, len(paths)))
-
-
-def _count_lines(counts: Mapping[str, int], max_lines: int, total: int) -> list[str]:
-    lines = [
-        f"{name} ({count} files)" if name.endswith("/") else name for name, count in counts.items()
-    ]
-    left_out = len(lines) - max_lines
-    if left_out > 0:
-        lines = [*lines[:max_lines], f"… and {left_out} more entries"]
-    return [f"{total} files:", *lines]
