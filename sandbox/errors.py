@@ -6,7 +6,8 @@ SandboxError
 ├── DiskFullError              no room on the engine's disk
 ├── SandboxStartError          the sandbox could be provided, but did not start
 ├── SandboxLostError           it died under a command: engine gone, container removed
-└── SandboxFileError           copying a file in or out failed: missing, too large, no space
+└── SandboxFileError           copying a file in or out failed: too large, no space
+    └── SandboxFileMissingError  there is no such file
 """
 
 from __future__ import annotations
@@ -43,3 +44,7 @@ class SandboxLostError(SandboxError):
 
 class SandboxFileError(SandboxError):
     """A file could not be copied in or out."""
+
+
+class SandboxFileMissingError(SandboxFileError):
+    """There is no such file, so that one may be made."""

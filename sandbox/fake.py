@@ -16,7 +16,11 @@ from types import TracebackType
 from typing import IO, Self
 
 from rnj_agent.sandbox.base import ExecResult, OnOutput, SandboxInfo
-from rnj_agent.sandbox.errors import SandboxError, SandboxFileError
+from rnj_agent.sandbox.errors import (
+    SandboxError,
+    SandboxFileError,
+    SandboxFileMissingError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ class FakeSandbox:
     async def read_file(self, path: str, *, max_bytes: int = 64 * 1024**2) -> bytes:
         data = self.files.get(self._absolute(path))
         if data is None:
-            raise SandboxFileError(f"no such file: {path}")
+            raise SandboxFileMissingError(f"no such file: {path}")
         if len(data) > max_bytes:
             raise SandboxFileError(f"{path} is larger than {max_bytes} bytes")
         return data

@@ -12,15 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
-from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.sandbox.errors import SandboxFileError, SandboxFileMissingError
 from rnj_agent.sandbox.process import CHUNK_BYTES, Process, Spawn, start, to_the_end
 
 TIMEOUT_S = 600.0
 _MESSAGE_BYTES = 4096
 
+_MISSING = 3
+"""What ``_READ`` ends with where there is no such file."""
+
 _READ = """
 cd -- "$1"
-[[ -e $2 ]] || { echo 'no such file' >&2; exit 1; }
+[[ -e $2 ]] || { echo 'no such file' >&2; exit 3; }
 [[ -f $2 ]] || { echo 'not a regular file' >&2; exit 1; }
 exec head -c "$3" -- "$2"
 """
@@ -76,6 +79,8 @@ class Files:
 
     async def read(self, path: str, *, max_bytes: int) -> bytes:
         outcome = await self._run(_READ, self._workdir, path, str(max_bytes + 1))
+        if outcome.status == _MISSING:
+            raise SandboxFileMissingError(f"cannot read {path}: {outcome.stderr}")
         if outcome.status != 0:
             raise SandboxFileError(f"cannot read {path}: {outcome.stderr}")
         if len(outcome.stdout) > max_bytes:

@@ -18,7 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
-from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.sandbox.errors import SandboxFileError, SandboxFileMissingError
 from rnj_agent.tools import edit_answers
 from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
 from rnj_agent.tools.edit_match import Several, apply_exactly
@@ -97,7 +97,7 @@ class EditTool:
     async def _write(self, asked: EditArguments, path: str, context: ToolContext) -> ToolResult:
         try:
             existing = await context.sandbox.read_file(path)
-        except SandboxFileError:
+        except SandboxFileMissingError:
             existing = b""
         if existing.strip():
             return await self._rewrite(asked, path, existing, context)

@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import BaseModel, Field, ValidationError
 
 from rnj_agent.sandbox.base import Sandbox
-from rnj_agent.sandbox.errors import SandboxFileError
+from rnj_agent.sandbox.errors import SandboxFileError, SandboxFileMissingError
 from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
 from rnj_agent.tools.edit_match import Edited
 from rnj_agent.tools.edit_place import edit_text
@@ -69,7 +69,7 @@ async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
     path = posixpath.relpath(place, sandbox.workdir)
     try:
         existing = await sandbox.read_file(place)
-    except SandboxFileError:
+    except SandboxFileMissingError:
         existing = b""
     if not existing.strip():
         text = asked.content.rstrip("\n") + "\n"
@@ -109,12 +109,12 @@ async def _resolved(asked: WriteArguments, sandbox: Sandbox) -> str:
         SpliceError: none is named, and what the block defines does not tell.
     """
     path = asked.path.strip().removeprefix(sandbox.workdir + "/")
-    listed = await _listed(sandbox)
-    if path in listed:
+    if "/" in path:
         return path
-    same_name = [each for each in listed if posixpath.basename(each) == posixpath.basename(path)]
+    listed = await _listed(sandbox)
     if path:
-        return same_name[0] if len(same_name) == 1 and "/" not in path else path
+        same_name = [each for each in listed if posixpath.basename(each) == path]
+        return same_name[0] if len(same_name) == 1 and path not in listed else path
     suffix = suffix_of(asked.language)
     names = {symbol.name for symbol in definitions(f"block{suffix}", asked.content.encode())}
     candidates = [each for each in listed if suffix and each.endswith(suffix)]

@@ -7,7 +7,11 @@ import tarfile
 import pytest
 
 from rnj_agent.sandbox.base import Sandbox
-from rnj_agent.sandbox.errors import SandboxFileError, SandboxLostError
+from rnj_agent.sandbox.errors import (
+    SandboxFileError,
+    SandboxFileMissingError,
+    SandboxLostError,
+)
 from rnj_agent.sandbox.fake import FakeReply, FakeSandbox
 
 
@@ -75,7 +79,7 @@ async def test_files() -> None:
     assert await fake.read_file("/workspace/src/a.py") == b"a\n"
     await fake.write_file("src/a.py", b"b\n")
     assert await fake.read_file("src/a.py") == b"b\n"
-    with pytest.raises(SandboxFileError, match="no such file"):
+    with pytest.raises(SandboxFileMissingError, match="no such file"):
         await fake.read_file("nope")
     with pytest.raises(SandboxFileError, match="larger"):
         await fake.read_file("src/a.py", max_bytes=1)

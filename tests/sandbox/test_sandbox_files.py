@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from rnj_agent.sandbox.base import Sandbox
-from rnj_agent.sandbox.errors import SandboxFileError, SandboxLostError
+from rnj_agent.sandbox.errors import (
+    SandboxFileError,
+    SandboxFileMissingError,
+    SandboxLostError,
+)
 
 
 def _archive(*members: tuple[tarfile.TarInfo, bytes]) -> io.BytesIO:
@@ -122,7 +126,7 @@ async def test_links_lead_nowhere_on_the_host(sandbox: Sandbox, tmp_path: Path) 
     secret = tmp_path / "secret"
     secret.write_text("secret")
     await sandbox.execute(f"ln -s {secret} link")
-    with pytest.raises(SandboxFileError, match="no such file"):
+    with pytest.raises(SandboxFileMissingError, match="no such file"):
         await sandbox.read_file("link")
     with contextlib.suppress(SandboxFileError):  # the folder is not there, or is another one
         await sandbox.write_file("link", b"changed")

@@ -147,3 +147,12 @@ async def test_the_names_other_agents_use_are_understood():
 def test_any_file_comes_back_byte_for_byte(data: bytes):
     file = FileText.from_bytes(data)
     assert file.to_bytes(file.text) == data
+
+
+async def test_a_file_that_cannot_be_read_is_not_written_over():
+    huge = b"x = 1\n" * (12 * 1024**2)
+    sandbox = with_file(huge)
+    result = await use(EditTool(), sandbox, path="a.py", old="", new="def f(x):\n    return 1\n")
+    assert result.is_error
+    assert "larger than" in result.content
+    assert sandbox.files["/workspace/a.py"] is huge

@@ -99,3 +99,15 @@ async def test_a_diff_that_does_not_fit_changes_nothing() -> None:
     result = await use(WriteTool(), sandbox, path="pkg/core.py", content=block)
     assert result.is_error
     assert sandbox.files["/workspace/pkg/core.py"] == CORE
+
+
+async def test_a_file_that_cannot_be_read_is_not_written_over() -> None:
+    sandbox = repository()
+    huge = b"x = 1\n" * (12 * 1024**2)
+    sandbox.files["/workspace/pkg/core.py"] = huge
+    result = await use(
+        WriteTool(), sandbox, path="pkg/core.py", content="def f(x):\n    return 1\n"
+    )
+    assert result.is_error
+    assert "larger than" in result.content
+    assert sandbox.files["/workspace/pkg/core.py"] is huge
