@@ -23,12 +23,8 @@ calm_worker_threads()
 import torch  # noqa: E402 - OpenMP reads its settings when torch is imported
 
 from rnj_agent.runtime.kernels.cpu.library import kernels  # noqa: E402
-from rnj_agent.runtime.kernels.cpu.products import (  # noqa: E402
-    PackedFormat,
-    PackedWeight,
-    Segment,
-    packed_bytes,
-)
+from rnj_agent.runtime.kernels.cpu.packed import PackedFormat, packed_bytes  # noqa: E402
+from rnj_agent.runtime.kernels.cpu.products import PackedWeight, Segment  # noqa: E402
 from rnj_agent.runtime.quant.weight_memory import WeightMemory  # noqa: E402
 
 OUT_FEATURES, IN_FEATURES = 17_920, 1536

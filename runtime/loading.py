@@ -16,6 +16,8 @@ import torch
 from rnj_agent.runtime.chat_template import ChatTemplate, load_chat_template
 from rnj_agent.runtime.engine import Engine, EngineOptions
 from rnj_agent.runtime.kernels.cpu.library import kernels_status, slower_notice
+from rnj_agent.runtime.kernels.cpu.thread_choice import measure_threads
+from rnj_agent.runtime.kernels.cpu.threads import limit_pass_threads, pass_threads
 from rnj_agent.runtime.kv_cache.buffer import KVDtype
 from rnj_agent.runtime.kv_cache.cache import KVCache
 from rnj_agent.runtime.kv_cache.storage import kv_bytes_per_token
@@ -41,6 +43,8 @@ from rnj_agent.runtime.models.loading import (
 from rnj_agent.runtime.tokenizer import Tokenizer, load_tokenizer
 from rnj_agent.runtime.weights.checkpoint import Checkpoint, open_checkpoint
 
+MIN_MEASURED_BYTES = 256 << 20
+"""Read for each token. How many threads decode is measured for models from this size on."""
 MAX_CACHED_PRIMITIVES = 128
 """oneDNN and ideep each keep the machine code made for a shape, and every prompt length is a new
 shape: bf16 linear layers at 1,024 lengths took 1.0 GiB with their default of 1,024, 0.13 GiB with
@@ -119,6 +123,8 @@ def load(
     budget = _budget(checkpoint, weights, options, dtype)
     tokenizer = load_tokenizer(checkpoint.path, metadata=checkpoint.metadata)
     chat_template = load_chat_template(checkpoint.path, metadata=checkpoint.metadata)
+    if options.device == "cpu":
+        _choose_pass_threads(weights)
     model = load_model(
         checkpoint, dtype=dtype, quant=quant, device=options.device, progress=progress
     )
@@ -151,6 +157,13 @@ def _prepare_threads() -> None:
     for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(variable, str(MAX_CACHED_PRIMITIVES))  # read at the first product
     torch.set_num_threads(num_physical_cores())
+
+
+def _choose_pass_threads(weights: WeightsSize) -> None:
+    """Before the weights are there: what it measures with then adds nothing to the peak."""
+    kernels = kernels_status().kernels
+    if kernels and weights.pass_bytes >= MIN_MEASURED_BYTES and num_physical_cores() > 1:
+        limit_pass_threads(measure_threads(kernels).num_threads)
 
 
 def _budget(
@@ -208,7 +221,9 @@ def _where(device: str) -> str:
         return f"on {torch.cuda.get_device_name(device)}"
     kernels = kernels_status().kernels
     with_kernels = f"{kernels.isa} kernels" if kernels else "no compiled kernels"
-    return f"{torch.get_num_threads()} threads, {with_kernels}"
+    num_threads, num_few = torch.get_num_threads(), pass_threads(1)
+    less = f" ({num_few} to decode)" if num_few < num_threads else ""
+    return f"{num_threads} threads{less}, {with_kernels}"
 
 
 def _weights_name(checkpoint: Checkpoint, dtype: torch.dtype, quant: Quant) -> str:

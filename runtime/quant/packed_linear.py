@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rnj_agent.runtime.kernels.cpu.products import FP8_HEAD_BYTES, TILE_ROWS, PackedWeight
+from rnj_agent.runtime.kernels.cpu.packed import FP8_HEAD_BYTES, TILE_ROWS
+from rnj_agent.runtime.kernels.cpu.products import PackedWeight
 
 MAX_PRODUCT_ROWS: Final = 64
 """Rows above which unpacking the weight for a dense product is faster, or nearly so: below, a row

@@ -22,14 +22,8 @@ import torch
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.library import Kernels
-from rnj_agent.runtime.kernels.cpu.products import (
-    GROUP,
-    PackedFormat,
-    PackedWeight,
-    Segment,
-    packed_bytes,
-    repack,
-)
+from rnj_agent.runtime.kernels.cpu.packed import GROUP, PackedFormat, packed_bytes
+from rnj_agent.runtime.kernels.cpu.products import PackedWeight, Segment, repack
 from rnj_agent.runtime.quant.block_quants import (
     q4_1_of_q4_0,
     q8_0_of_q5_0,

@@ -9,7 +9,7 @@ import torch
 from gguf import GGUFReader
 
 from rnj_agent.runtime.kernels.cpu.library import kernels
-from rnj_agent.runtime.kernels.cpu.products import PackedFormat
+from rnj_agent.runtime.kernels.cpu.packed import PackedFormat
 from rnj_agent.runtime.loading import LoadOptions, load
 from rnj_agent.runtime.memory_budget import weights_size
 from rnj_agent.runtime.models import CausalLM, load_model

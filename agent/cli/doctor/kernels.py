@@ -10,8 +10,10 @@ from rnj_agent.agent.cli.doctor.check import Check
 if TYPE_CHECKING:
     from rnj_agent.runtime.errors import RnjRuntimeError
     from rnj_agent.runtime.kernels.cpu.isa import Isa
+    from rnj_agent.runtime.kernels.cpu.thread_choice import ThreadChoice
 
 _NAME: Final = "kernels"
+_GIGA: Final = 1e9
 _SLOWER: Final = "models run several times slower"
 _HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -20,17 +22,19 @@ def check_kernels() -> list[Check]:
     """Compiles them if nobody did before: seconds."""
     from rnj_agent.runtime.errors import EngineError
     from rnj_agent.runtime.kernels.cpu.isa import VARIABLE, chosen_isa
+    from rnj_agent.runtime.kernels.cpu.library import Kernels
     from rnj_agent.runtime.kernels.cpu.library_cache import open_library
+    from rnj_agent.runtime.kernels.cpu.thread_choice import measure_threads
 
     try:
         isa = chosen_isa()
         if isa is None:
             detail = f"switched off by {VARIABLE}: {_SLOWER}"
             return [_warning(detail, hint=f"unset {VARIABLE}")]
-        open_library(isa)
+        kernels = Kernels(isa=isa, library=open_library(isa))
     except EngineError as exc:
         return [_missing(exc)]
-    return [_compiled(isa), *_check_huge_pages()]
+    return [_compiled(isa), _threads(measure_threads(kernels)), *_check_huge_pages()]
 
 
 def _missing(error: RnjRuntimeError) -> Check:
@@ -42,6 +46,18 @@ def _compiled(isa: Isa) -> Check:
         return _warning(f"plain C, for a processor without AVX2: {_SLOWER}", hint="")
     missed = ", for a processor without AVX-512 VNNI and BF16" if isa == "avx2" else ""
     return Check(name=_NAME, status="ok", detail=f"compiled for {isa}{missed}")
+
+
+def _threads(choice: ThreadChoice) -> Check:
+    """What was tried, and what the runtime decodes with for it."""
+    tried = ", ".join(
+        f"{trial.num_threads}: {trial.bytes_per_s / _GIGA:.0f} GB/s" for trial in choice.trials
+    )
+    return Check(
+        name="threads",
+        status="ok",
+        detail=f"{choice.num_threads} to decode, measured on a Q4_K product ({tried})",
+    )
 
 
 def _check_huge_pages() -> list[Check]:

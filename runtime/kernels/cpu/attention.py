@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.forward_batch import SequenceRows
 from rnj_agent.runtime.kernels.cpu.library import Kernels
+from rnj_agent.runtime.kernels.cpu.threads import pass_threads
 
 BLOCK_SIZE: Final = 64
 MAX_HEAD_DIM: Final = 256
@@ -157,7 +158,7 @@ class RowsAttention:
         call.queries, call.query_stride = queries.data_ptr(), queries.stride(0)
         call.output = output.data_ptr()
         call.keys, call.values = keys.data_ptr(), values.data_ptr()
-        self._attend(self._call_address, torch.get_num_threads())
+        self._attend(self._call_address, pass_threads(len(queries)))
 
 
 def _tables(rows: Sequence[PlacedRows], *, num_rows: int, num_slots: int) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.cache_slots import slots_argument
 from rnj_agent.runtime.kernels.cpu.library import Kernels
+from rnj_agent.runtime.kernels.cpu.threads import pass_threads
 from rnj_agent.runtime.layers.head_writer import CacheRows, HeadLayout, RotatedHeads
 from rnj_agent.runtime.layers.rotary_embedding import Rotation
 
@@ -83,7 +84,7 @@ class HeadKernel:
         call.first_slot, call.slots = slots_argument(
             cache.slots, num_rows=num_rows, num_slots=num_slots
         )
-        self._write_heads(ctypes.addressof(call), torch.get_num_threads())
+        self._write_heads(ctypes.addressof(call), pass_threads(num_rows))
         queries, new_keys, new_values = qkv.view(num_rows, -1, head_dim).split(
             (num_heads, num_kv_heads, num_kv_heads), dim=1
         )

@@ -24,6 +24,7 @@ from rnj_agent.runtime.kernels.cpu.attention import RowsAttention
 from rnj_agent.runtime.kernels.cpu.cache_slots import slots_argument
 from rnj_agent.runtime.kernels.cpu.library import Kernels
 from rnj_agent.runtime.kernels.cpu.products import PackedWeight
+from rnj_agent.runtime.kernels.cpu.threads import pass_threads
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 from rnj_agent.runtime.layers.rotary_embedding import Rotation
 
@@ -154,7 +155,7 @@ class LayerStack:
             **{name: buffer.data_ptr() for name, buffer in buffers.items()},
         )
         _place(call, types, slots, num_rows, first.keys.shape[1])
-        self._run(ctypes.addressof(call), self._records, len(self._layers), torch.get_num_threads())
+        self._run(ctypes.addressof(call), self._records, len(self._layers), pass_threads(num_rows))
         return Update(buffers["update"], self._layers[-1].after_mlp)
 
 

@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from rnj_agent.runtime.kernels.cpu.isa import Isa
 
 SOURCES: Final = Path(__file__).parent
 PREBUILT: Final = SOURCES / "prebuilt"
+_MAX_AGE_DAYS: Final = 90
 
 
 def open_library(isa: Isa) -> ctypes.CDLL:
@@ -67,6 +69,15 @@ def _build_shared(compiler: Compiler, path: Path, isa: Isa) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+        _remove_old(path.parent)
+
+
+def _remove_old(folder: Path) -> None:
+    """Whoever has one open keeps it; who needs it again builds it again."""
+    oldest_s = time.time() - _MAX_AGE_DAYS * 24 * 3600
+    for path in folder.glob("*.so"):
+        if path.stat().st_mtime < oldest_s:
+            path.unlink(missing_ok=True)
 
 
 def _built_privately(compiler: Compiler, isa: Isa) -> ctypes.CDLL:

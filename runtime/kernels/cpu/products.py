@@ -13,55 +13,25 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.library import Kernels
-
-TILE_ROWS: Final = 16
-GROUP: Final = 32
-MAX_SEGMENTS: Final = 4
-GROUP_BYTES: Final = 48
-"""Of the workspace, for 32 activations of a row."""
-QUAD_BYTES: Final = 16
-"""Likewise for 4, with FP8 weights."""
-FP8_HEAD_BYTES: Final = 64
-
-
-class PackedFormat(IntEnum):
-    """As ``packed.h`` numbers them."""
-
-    Q4_K = 0
-    Q6_K = 1
-    Q8 = 2
-    Q4_1 = 3
-    FP8 = 4
-
-
-BLOCKS: Final = {
-    PackedFormat.Q4_K: (256, 144, 2368),
-    PackedFormat.Q6_K: (256, 210, 3360),
-    PackedFormat.Q8: (32, 34, 544),
-    PackedFormat.Q4_1: (32, 20, 320),
-}
-"""Weights of a row, bytes of them in a GGUF file, and packed bytes of 16 rows."""
-
-
-def packed_bytes(packed_format: PackedFormat, num_rows: int, in_features: int) -> int:
-    """Of a weight [num_rows, in_features]."""
-    num_tiles = -(-num_rows // TILE_ROWS)
-    return num_tiles * _tile_bytes(packed_format, in_features)
-
-
-def _tile_bytes(packed_format: PackedFormat, in_features: int) -> int:
-    if packed_format is PackedFormat.FP8:
-        return FP8_HEAD_BYTES + -(-in_features // 4) * 64
-    num_weights, _, num_bytes = BLOCKS[packed_format]
-    assert in_features % num_weights == 0
-    return in_features // num_weights * num_bytes
+from rnj_agent.runtime.kernels.cpu.packed import (
+    BLOCKS,
+    GROUP,
+    GROUP_BYTES,
+    MAX_SEGMENTS,
+    QUAD_BYTES,
+    PackedFormat,
+    PackedRecord,
+    SegmentRecord,
+    packed_bytes,
+    packed_product,
+    tile_bytes,
+)
+from rnj_agent.runtime.kernels.cpu.threads import pass_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,30 +49,6 @@ class Segment:
         assert self.tiles.is_contiguous()
         num_bytes = packed_bytes(self.packed_format, self.num_rows, self.in_features)
         assert self.tiles.numel() == num_bytes
-
-
-class _Segment(ctypes.Structure):
-    """``rnj_segment`` of packed.h."""
-
-    _fields_ = (
-        ("tiles", ctypes.c_void_p),
-        ("tile_bytes", ctypes.c_int64),
-        ("format", ctypes.c_int32),
-        ("num_rows", ctypes.c_int32),
-    )
-
-
-class _Packed(ctypes.Structure):
-    """``rnj_packed`` of packed.h."""
-
-    _fields_ = (
-        ("segments", ctypes.c_void_p),
-        ("num_segments", ctypes.c_int32),
-        ("in_features", ctypes.c_int32),
-        ("out_features", ctypes.c_int32),
-        ("is_fp8", ctypes.c_int32),
-        ("bias", ctypes.c_void_p),
-    )
 
 
 def repack(
@@ -184,8 +130,8 @@ class PackedWeight:
             assert bias.shape == (self.out_features,)
             assert bias.dtype == torch.float32
             assert bias.is_contiguous()
-        self._records = (_Segment * len(segments))(*(_record(segment) for segment in segments))
-        self._packed = _Packed(
+        self._records = (SegmentRecord * len(segments))(*(_record(segment) for segment in segments))
+        self._packed = PackedRecord(
             segments=ctypes.addressof(self._records),
             num_segments=len(segments),
             in_features=self.in_features,
@@ -195,9 +141,7 @@ class PackedWeight:
         )
         self.address = ctypes.addressof(self._packed)
         pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
-        self._product = kernels.function(
-            "rnj_packed_product", pointer, pointer, number, number, pointer, pointer, number
-        )
+        self._product = packed_product(kernels)
         self._unpack = kernels.function(
             "rnj_unpack", pointer, number, long, long, pointer, number, number
         )
@@ -234,7 +178,7 @@ class PackedWeight:
             num_rows,
             y.data_ptr(),
             workspace.data_ptr(),
-            torch.get_num_threads(),
+            pass_threads(num_rows),
         )
         return y
 
@@ -280,10 +224,10 @@ class PackedWeight:
         return out
 
 
-def _record(segment: Segment) -> _Segment:
-    return _Segment(
+def _record(segment: Segment) -> SegmentRecord:
+    return SegmentRecord(
         tiles=segment.tiles.data_ptr(),
-        tile_bytes=_tile_bytes(segment.packed_format, segment.in_features),
+        tile_bytes=tile_bytes(segment.packed_format, segment.in_features),
         format=segment.packed_format,
         num_rows=segment.num_rows,
     )

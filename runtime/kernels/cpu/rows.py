@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnj_agent.runtime.config import Activation
 from rnj_agent.runtime.kernels.cpu.library import Kernels
+from rnj_agent.runtime.kernels.cpu.threads import pass_threads
 from rnj_agent.runtime.layers.layernorm import RMSNorm, Update
 
 
@@ -71,7 +72,7 @@ class RowKernels:
                 assert update.norm.weight.shape == (size,)
                 stream.y_weight = update.norm.weight.data_ptr()
                 stream.y_eps = update.norm.eps
-        self._add_norm(ctypes.addressof(stream), torch.get_num_threads())
+        self._add_norm(ctypes.addressof(stream), pass_threads(num_rows))
         return out
 
     def gate(self, gate_up: Tensor, activation: Activation) -> Tensor:
@@ -89,7 +90,7 @@ class RowKernels:
         out = torch.empty((num_rows, size), dtype=torch.bfloat16)
         is_gelu = activation == "gelu_pytorch_tanh"
         self._gate(
-            gate_up.data_ptr(), out.data_ptr(), num_rows, size, is_gelu, torch.get_num_threads()
+            gate_up.data_ptr(), out.data_ptr(), num_rows, size, is_gelu, pass_threads(num_rows)
         )
         return out
 

@@ -9,15 +9,8 @@ from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.library import Kernels
-from rnj_agent.runtime.kernels.cpu.products import (
-    BLOCKS,
-    GROUP,
-    PackedFormat,
-    PackedWeight,
-    Segment,
-    packed_bytes,
-    repack,
-)
+from rnj_agent.runtime.kernels.cpu.packed import BLOCKS, GROUP, PackedFormat, packed_bytes
+from rnj_agent.runtime.kernels.cpu.products import PackedWeight, Segment, repack
 from rnj_agent.runtime.quant.dequantize import dequantize_into
 from rnj_agent.runtime.quant.fp8 import FP8_DTYPE
 

@@ -122,6 +122,23 @@ def test_two_processes_build_one_library(tmp_path: Path) -> None:
 
 @needs_compiler
 @pytest.mark.usefixtures("quick_compiler")
+def test_builds_of_long_ago_go_when_a_new_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNJ_HOME", str(tmp_path))
+    folder = tmp_path / "kernels"
+    folder.mkdir()
+    old, recent = folder / "old.so", folder / "recent.so"
+    for path in (old, recent):
+        path.touch()
+    os.utime(old, (0, 0))
+    open_library("plain")
+    assert not old.exists()
+    assert recent.exists()
+
+
+@needs_compiler
+@pytest.mark.usefixtures("quick_compiler")
 def test_a_folder_that_cannot_be_written_is_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

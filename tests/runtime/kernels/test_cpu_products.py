@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from rnj_agent.runtime.kernels.cpu.isa import Isa
-from rnj_agent.runtime.kernels.cpu.products import BLOCKS, PackedFormat, PackedWeight
+from rnj_agent.runtime.kernels.cpu.packed import BLOCKS, PackedFormat
+from rnj_agent.runtime.kernels.cpu.products import PackedWeight
 from tests.runtime.kernels.cpu_isas import ISAS, kernels_or_skip
 from tests.runtime.kernels.packed_cases import (
     SegmentCase,
