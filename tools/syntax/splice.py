@@ -121,14 +121,22 @@ def _differs_inside_only(old: _Code, new: _Code) -> bool:
 
 
 def _missing(old: _Code, new: _Code, symbol: Symbol) -> set[str]:
-    """What the old class of this name has inside of it and the new one has not."""
-    mine = {inner.name for inner in new.inside(symbol)}
-    return {
-        inner.name
-        for other in old.outermost
-        if other.name == symbol.name and symbol.kind == "class"
-        for inner in old.inside(other)
-    } - mine
+    """What the old class of this name has inside of it and the new one has not.
+
+    Of all that has the name: a Rust type is a ``struct`` and an ``impl``.
+    """
+    if symbol.kind != "class":
+        return set()
+    theirs, mine = (
+        {
+            inner.name
+            for other in code.outermost
+            if other.name == symbol.name
+            for inner in code.inside(other)
+        }
+        for code in (old, new)
+    )
+    return theirs - mine
 
 
 def _whole_if_similar(before: str, block: str) -> Splice:
@@ -212,9 +220,36 @@ def _place(old: _Code, symbol: Symbol, new: _Code) -> Symbol | None:
     outermost = [s for s in fitting if s in old.outermost]
     fitting = outermost or fitting
     if len(fitting) > 1:
-        lines = ", ".join(str(s.line) for s in fitting)
-        raise SpliceError(f"the file defines {symbol.name} several times, at lines {lines}")
+        rivals = (owner and new.inside(owner)) or new.outermost
+        return _one_of(fitting, symbol, [s for s in rivals if s.name == symbol.name])
     return fitting[0] if fitting else None
+
+
+def _one_of(fitting: Sequence[Symbol], symbol: Symbol, rivals: Sequence[Symbol]) -> Symbol:
+    """Which of several definitions of one name: methods of two types, overloads, type and impl.
+
+    Args:
+        fitting: the old ones.
+        symbol: the new one.
+        rivals: all new ones beside it that have its name, and itself.
+
+    Raises:
+        SpliceError: neither signature nor number tells.
+    """
+    same = [s for s in fitting if s.signature == symbol.signature]
+    alike = [s for s in fitting if _up_to_name(s) == _up_to_name(symbol)]
+    for found in (same, alike):
+        if len(found) == 1:
+            return found[0]
+    if symbol in rivals and len(rivals) == len(fitting):
+        return fitting[rivals.index(symbol)]
+    lines = ", ".join(str(s.line) for s in fitting)
+    raise SpliceError(f"the file defines {symbol.name} several times, at lines {lines}")
+
+
+def _up_to_name(symbol: Symbol) -> str:
+    """What stands before a name and the name: keywords, a receiver, the trait of an ``impl``."""
+    return symbol.signature[: symbol.signature.rfind(symbol.name)].strip()
 
 
 def _header(old: _Code, new: _Code) -> list[str]:

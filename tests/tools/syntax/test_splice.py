@@ -132,3 +132,78 @@ def test_any_text_is_placed_or_refused(before: str, block: str) -> None:
     except SpliceError:
         return
     assert done.text.endswith("\n")
+
+
+RUST = """\
+pub struct Counts {
+    all: u64,
+}
+
+impl Counts {
+    pub fn new() -> Self {
+        Counts { all: 1 }
+    }
+
+    pub fn all(&self) -> u64 {
+        self.all
+    }
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts::new()
+    }
+}
+"""
+
+
+def test_a_type_and_its_impl_are_two_definitions_of_one_name() -> None:
+    fixed = RUST.replace("all: 1", "all: 0")
+    assert splice("a.rs", RUST, fixed).text == fixed
+    impl = "impl Counts {\n    pub fn new() -> Self {\n        Counts { all: 0 }\n    }\n}\n"
+    assert splice("a.rs", RUST, impl).text == fixed
+    default = "impl Default for Counts {\n    fn default() -> Self {\n        todo!()\n    }\n}\n"
+    expected = RUST.replace("Counts::new()", "todo!()")
+    assert splice("a.rs", RUST, default).text == expected
+
+
+GO = """\
+package lists
+
+func (f *first) Len() int {
+\treturn 1
+}
+
+func (s *second) Len() int {
+\treturn 2
+}
+"""
+
+
+def test_methods_of_one_name_are_told_apart_by_their_receivers() -> None:
+    block = "func (s *second) Len() int {\n\treturn 3\n}\n"
+    assert splice("a.go", GO, block).text == GO.replace("return 2", "return 3")
+    with pytest.raises(SpliceError, match="defines Len several times, at lines 3, 7"):
+        splice("a.go", GO, "func (o *other) Len() int {\n\treturn 3\n}\n")
+
+
+JAVA = """\
+class Sums {
+    int sum(int a) {
+        return a;
+    }
+
+    int sum(int a, int b) {
+        return a - b;
+    }
+
+    int last() {
+        return 0;
+    }
+}
+"""
+
+
+def test_overloads_are_told_apart_by_their_signatures() -> None:
+    block = "class Sums {\n    int sum(int a, int b) {\n        return a + b;\n    }\n}\n"
+    assert splice("Sums.java", JAVA, block).text == JAVA.replace("a - b", "a + b")
