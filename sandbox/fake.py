@@ -16,11 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from rnj_agent.sandbox.base import ExecResult, OnOutput, SandboxInfo
-from rnj_agent.sandbox.errors import (
-    SandboxError,
-    SandboxFileError,
-    SandboxFileMissingError,
-)
+from rnj_agent.sandbox.errors import SandboxError, SandboxFileError, SandboxFileMissingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,12 +237,17 @@ def _one_of(fitting: Sequence[Symbol], symbol: Symbol, rivals: Sequence[Symbol])
         SpliceError: neither signature nor number tells.
     """
     same = [s for s in fitting if s.signature == symbol.signature]
-    alike = [s for s in fitting if _up_to_name(s) == _up_to_name(symbol)]
-    for found in (same, alike):
-        if len(found) == 1:
-            return found[0]
-    if symbol in rivals and len(rivals) == len(fitting):
-        return fitting[rivals.index(symbol)]
+    twins = [s for s in rivals if s.signature == symbol.signature]
+    if same and len(same) == len(twins):
+        return same[twins.index(symbol)]
+    kept = {s.signature for s in fitting} & {s.signature for s in rivals}
+    left = [s for s in fitting if s.signature not in kept]
+    changed = [s for s in rivals if s.signature not in kept]
+    alike = [s for s in left if _up_to_name(s) == _up_to_name(symbol)]
+    if symbol in changed and len(alike) == 1:
+        return alike[0]
+    if symbol in changed and len(left) == len(changed):
+        return left[changed.index(symbol)]
     lines = ", ".join(str(s.line) for s in fitting)
     raise SpliceError(f"the file defines {symbol.name} several times, at lines {lines}")
 

@@ -207,3 +207,12 @@ class Sums {
 def test_overloads_are_told_apart_by_their_signatures() -> None:
     block = "class Sums {\n    int sum(int a, int b) {\n        return a + b;\n    }\n}\n"
     assert splice("Sums.java", JAVA, block).text == JAVA.replace("a - b", "a + b")
+
+
+def test_an_overload_whose_signature_changed_replaces_the_one_that_is_left() -> None:
+    three = "    int sum(int a, int b, int c) {\n        return a + b + c;\n    }\n"
+    one = "    int sum(int a) {\n        return -a;\n    }\n"
+    text = splice("Sums.java", JAVA, f"class Sums {{\n{three}\n{one}}}\n").text
+    assert three in text
+    assert one in text
+    assert text.count("int sum(") == 2
