@@ -63,7 +63,7 @@ def offered_tools(config: Config, model: str, *, submit: bool) -> tuple[Tool, ..
     if submit and harness.form == "mini-swe-agent":
         return (MiniBashTool(),)
     if protocol_for(config, model) == "blocks":
-        return (BashTool(), WriteTool())
+        return (BashTool(), WriteTool(tolerant=harness.tolerant_edits))
     offered = profile_for(model, name=config.harness.profile).tools
     tools = toolset(submit=submit, tolerant_edits=harness.tolerant_edits)
     return tuple(tool for tool in tools if tool.name in offered)

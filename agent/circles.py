@@ -33,8 +33,8 @@ class Circles:
     is_wanting: bool = field(default=False, init=False)
     """Whether nothing is changed, or the tests fail with what is; False where that is not known."""
     num_vain: int = field(default=0, init=False)
-    """Changes that did not help: the tests fail after them, they changed nothing, or they were
-    submitted and sent back."""
+    """Tries that did not help: changes after which the tests fail, that changed nothing, or that
+    were submitted and sent back; and calls that showed again what they had shown."""
     _state: str = field(default=UNCHANGED, init=False)
     _states: set[str] = field(default_factory=lambda: {UNCHANGED}, init=False)
     _made: dict[tuple[str, str], int] = field(

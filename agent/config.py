@@ -123,8 +123,8 @@ class HarnessSettings(_Section):
     steps_per_start: PositiveInt | None = None
     """Steps after which a run whose tests still fail begins anew. None: only one that is stuck."""
     tries_per_start: PositiveInt | None = None
-    """Changes after which the tests still fail, so that a run begins anew. None: as many as it
-    takes."""
+    """Steps in vain after which a run begins anew: changes with which the tests still fail, and
+    calls that show again what they showed. None: as many as it takes."""
     retry_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Of fresh starts."""
     retry_notes: bool | None = None

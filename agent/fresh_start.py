@@ -66,7 +66,7 @@ class FreshStarts:
             return Ending("loop", circles.stuck)
         tries = self.harness.tries_per_start
         if tries is not None and circles.num_vain >= tries:
-            return Ending("loop", f"{counted(circles.num_vain, 'change')} did not fix it")
+            return Ending("loop", f"{counted(circles.num_vain, 'step')} in vain")
         most, taken = self.harness.steps_per_start, spent.num_steps - self._num_steps_before
         if most is not None and taken >= most and circles.is_wanting and not circles.is_gain:
             return Ending("loop", f"{counted(taken, 'step')} did not fix it")

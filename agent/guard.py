@@ -92,7 +92,9 @@ class LoopGuard:
         """Take note of one call and its result."""
         self._seen.append(deed.key)
         self._near.append(deed.near_key)
-        self._num_stale = self._num_stale + 1 if deed.near_key in self._known else 0
+        is_stale = deed.near_key in self._known
+        self._num_stale = self._num_stale + 1 if is_stale else 0
+        self.circles.num_vain += is_stale
         self._known.add(deed.near_key)
         circles, self.circles.nudge = self.circles.nudge, ""
         verdicts = [

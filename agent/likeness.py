@@ -19,7 +19,8 @@ from typing import Final
 from rnj_agent.agent.messages import ToolCall
 
 _VOLATILE: Final = re.compile(
-    r"\d+\.\d+ ?(?:s|ms|seconds)\b|\b\d\d:\d\d:\d\d(?:\.\d+)?\b|0x[0-9a-f]{6,}|/tmp/[\w./-]+"
+    r"\d+\.\d+ ?(?:s|ms|seconds)\b|\b(?:duration|elapsed|time)(?:_\w+)?[:=]? ?\d+\.\d+|"
+    r"\b\d\d:\d\d:\d\d(?:\.\d+)?\b|0x[0-9a-f]{6,}|/tmp/[\w./-]+"
 )
 _COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
 _QUOTES: Final = re.compile(r"['\"]")

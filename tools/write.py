@@ -18,12 +18,13 @@ from pydantic import BaseModel, Field, ValidationError
 from rnj_agent.sandbox.base import Sandbox
 from rnj_agent.sandbox.errors import SandboxFileError, SandboxFileMissingError
 from rnj_agent.tools.base import ToolContext, ToolResult, describe_invalid
+from rnj_agent.tools.block_text import without_line_numbers
 from rnj_agent.tools.edit_match import Edited
 from rnj_agent.tools.edit_place import edit_text
 from rnj_agent.tools.file_text import FileText
 from rnj_agent.tools.hunks import read_hunks
 from rnj_agent.tools.syntax.languages import suffix_of
-from rnj_agent.tools.syntax.splice import Splice, SpliceError, splice
+from rnj_agent.tools.syntax.splice import NotDefinedError, Splice, SpliceError, splice
 from rnj_agent.tools.syntax.symbols import definitions
 
 _MAX_SHOWN_LINES: Final = 30
@@ -40,9 +41,14 @@ class WriteArguments(BaseModel):
 
 
 class WriteTool:
+    """``tolerant``: takes line numbers off, too, and finds the file where another one is named."""
+
     name = "write"
     arguments_type = WriteArguments
     description = "Write a file, or replace functions or classes in it. Returns what changed."
+
+    def __init__(self, *, tolerant: bool = True) -> None:
+        self._tolerant = tolerant
 
     async def run(self, arguments: str, context: ToolContext) -> ToolResult:
         try:
@@ -52,7 +58,7 @@ class WriteTool:
         if not asked.content.strip():
             return _refused("The block is empty. Nothing was changed.")
         try:
-            return await _write(asked, context.sandbox)
+            return await self._put(asked, context.sandbox)
         except SandboxFileError as error:
             return _refused(f"{error.message}. Nothing was changed.")
         except SpliceError as error:
@@ -60,8 +66,18 @@ class WriteTool:
         except UnicodeEncodeError as error:
             return _refused(f"Nothing was changed: the file is {error.encoding} text.")
 
+    async def _put(self, asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
+        try:
+            return await _write(asked, sandbox, tolerant=self._tolerant)
+        except NotDefinedError as error:
+            path = await _defining(error.names, asked, sandbox) if self._tolerant else None
+            if path is None:
+                raise
+            there = asked.model_copy(update={"path": path})
+            return await _write(there, sandbox, tolerant=True)
 
-async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
+
+async def _write(asked: WriteArguments, sandbox: Sandbox, *, tolerant: bool) -> ToolResult:
     path = await _resolved(asked, sandbox)
     place = posixpath.normpath(posixpath.join(sandbox.workdir, path))
     if not place.startswith(sandbox.workdir + "/"):
@@ -77,6 +93,8 @@ async def _write(asked: WriteArguments, sandbox: Sandbox) -> ToolResult:
         return ToolResult(content=f"Created {path}, {len(text.splitlines())} lines.")
     file = FileText.from_bytes(existing)
     block = asked.content.replace("\r\n", "\n")
+    if tolerant:
+        block = without_line_numbers(path, block)
     merged = _patched(path, file.text, block) or splice(path, file.text, block)
     changed = _difference(file.text, merged.text)
     if not any(line[1:].strip() for line in changed):
@@ -117,13 +135,28 @@ async def _resolved(asked: WriteArguments, sandbox: Sandbox) -> str:
         return same_name[0] if len(same_name) == 1 and path not in listed else path
     suffix = suffix_of(asked.language)
     names = {symbol.name for symbol in definitions(f"block{suffix}", asked.content.encode())}
-    candidates = [each for each in listed if suffix and each.endswith(suffix)]
-    shared = {each: await _num_shared(each, names, sandbox) for each in candidates}
+    shared = await _shared(names, listed, suffix, sandbox)
     most = max(shared.values(), default=0)
     best = [each for each, number in shared.items() if number == most]
     if not most or len(best) > 1:
         raise SpliceError("name the file, on a line of its own above the block")
     return best[0]
+
+
+async def _defining(names: Sequence[str], asked: WriteArguments, sandbox: Sandbox) -> str | None:
+    """The one file that defines all of these; None where none does, or several do."""
+    suffix = posixpath.splitext(asked.path)[1] or suffix_of(asked.language)
+    shared = await _shared(set(names), await _listed(sandbox), suffix, sandbox)
+    found = [path for path, number in shared.items() if number == len(set(names))]
+    return found[0] if len(found) == 1 else None
+
+
+async def _shared(
+    names: set[str], listed: Sequence[str], suffix: str, sandbox: Sandbox
+) -> dict[str, int]:
+    """How many of the names each file with this suffix defines."""
+    candidates = [path for path in listed if suffix and path.endswith(suffix)]
+    return {path: await _num_shared(path, names, sandbox) for path in candidates}
 
 
 async def _listed(sandbox: Sandbox) -> Sequence[str]:

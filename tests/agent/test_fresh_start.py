@@ -209,7 +209,7 @@ async def test_after_so_many_changes_in_vain_a_run_begins_anew(
     harness = Harness(tries_per_start=1)
     events = await run(make_loop(model, workspace=workspace, harness=harness))
     assert [event.reason for event in of_kind(events, StartedOver)] == (
-        ["1 change did not fix it"] if begins else []
+        ["1 step in vain"] if begins else []
     )
 
 
@@ -342,3 +342,10 @@ def make_events(asked: str, answered: str) -> list[Event]:
     )
     asks = message_event(UserMessage(content=asked))
     return [started, Notice(level="info", text="x"), asks, said(answered), finished]
+
+
+async def test_a_call_that_shows_again_what_it_showed_is_in_vain():
+    model = ScriptedModel([bash("make test"), bash("make test"), SUBMIT])
+    harness = Harness(tries_per_start=1)
+    events = await run(make_loop(model, workspace=ScriptedWorkspace(), harness=harness))
+    assert [event.reason for event in of_kind(events, StartedOver)] == ["1 step in vain"]

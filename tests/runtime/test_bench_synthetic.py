@@ -16,6 +16,7 @@ from rnj_agent.runtime.bench.synthetic.checkpoint import SyntheticCheckpoint
 from rnj_agent.runtime.bench.synthetic.figure import Figure, Group, Limit
 from rnj_agent.runtime.bench.synthetic.plan import TINY, SyntheticPlan
 from rnj_agent.runtime.bench.synthetic.plot import write_plot
+from rnj_agent.runtime.bench.synthetic.projection import whole_work
 from rnj_agent.runtime.bench.synthetic.report import SyntheticReport, as_json, as_table
 from rnj_agent.runtime.bench.synthetic.subject import SubjectOptions
 from rnj_agent.runtime.bench.synthetic.work import Work
@@ -117,6 +118,25 @@ def test_beside_transformers_the_text_is_the_same() -> None:
     (figure,) = run(asked, progress=silent, ceilings=CEILINGS).figures
     assert figure.rivals["transformers"] > 0
     assert figure.detail == ""
+
+
+def test_of_a_model_that_was_cut_the_whole_is_projected() -> None:
+    only: frozenset[Group] = frozenset({"decode"})
+    plan = replace(TINY, only=only, decode_contexts=(64,), batch_sizes=(1,), num_runs=1)
+    asked = replace(options(plan), num_layers=1)
+    measured, whole = run(asked, progress=silent, ceilings=CEILINGS).figures
+    assert whole.name == f"{measured.name}, 2 layers"
+    assert whole.detail.startswith("projected: ")
+    assert whole.share == pytest.approx(measured.share)
+    assert measured.value / 2 < whole.value < measured.value
+
+
+def test_a_projection_counts_the_head_once() -> None:
+    cut, config = (SyntheticCheckpoint("rnj-1", num_layers=n).config for n in (4, None))
+    work = Work(config=cut, pass_bytes=5_000, kv_bytes_per_token=16, is_fp8=True)
+    whole = whole_work(work, config, head_bytes=1_000)
+    assert (whole.pass_bytes, whole.kv_bytes_per_token) == (33_000, 128)
+    assert whole.flops_per_token == 8 * work.flops_per_token
 
 
 def test_a_cpu_is_not_given_sixteen_gigabytes() -> None:

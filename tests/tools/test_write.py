@@ -111,3 +111,59 @@ async def test_a_file_that_cannot_be_read_is_not_written_over() -> None:
     assert result.is_error
     assert "larger than" in result.content
     assert sandbox.files["/workspace/pkg/core.py"] is huge
+
+
+GO = b"package cache\n\ntype entry struct {\n\tkey string\n}\n\nfunc size() int {\n\treturn 1\n}\n"
+NUMBERED = "3: type entry struct {\n\tkey string\n}\n\n7: func size() int {\n\treturn 2\n}\n"
+
+
+def go_repository() -> FakeSandbox:
+    files = {"/workspace/cache.go": GO, "/workspace/stats.go": b"package cache\n\nvar x = 1\n"}
+    return FakeSandbox([FakeReply(pattern="ls-files", output="cache.go\nstats.go")], files=files)
+
+
+async def test_numbers_that_were_copied_with_some_lines_are_left_out() -> None:
+    sandbox = go_repository()
+    result = await use(WriteTool(), sandbox, path="cache.go", content=NUMBERED)
+    assert not result.is_error
+    assert sandbox.files["/workspace/cache.go"] == GO.replace(b"return 1", b"return 2")
+
+
+async def test_numbers_that_are_code_stay() -> None:
+    sandbox = repository()
+    block = "def f(x):\n    return {\n        1: x,\n        2: -x,\n    }\n"
+    await use(WriteTool(), sandbox, path="pkg/core.py", content=block)
+    assert b"        1: x,\r\n" in sandbox.files["/workspace/pkg/core.py"]
+
+
+async def test_a_block_under_the_wrong_name_goes_where_it_is_defined() -> None:
+    sandbox = repository()
+    block = "def g(x):\n    return 1\n"
+    result = await use(WriteTool(), sandbox, path="pkg/other.py", content=block)
+    assert result.content.startswith("[replaced g in pkg/core.py:]")
+    assert sandbox.files["/workspace/pkg/core.py"] == CORE.replace(b"return 0", b"return 1")
+
+
+async def test_a_block_that_two_files_define_stays_refused() -> None:
+    sandbox = repository()
+    listed = "pkg/core.py\npkg/other.py\npkg/third.py"
+    sandbox = FakeSandbox(
+        [FakeReply(pattern="ls-files", output=listed)],
+        files={**sandbox.files, "/workspace/pkg/third.py": b"def g(x):\n    return 5\n"},
+    )
+    before = dict(sandbox.files)
+    block = "def g(x):\n    return 1\n"
+    result = await use(WriteTool(), sandbox, path="pkg/other.py", content=block)
+    assert result.is_error
+    assert sandbox.files == before
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("cache.go", NUMBERED), ("stats.go", "func size() int {\n\treturn 2\n}\n")],
+)
+async def test_intolerant_it_takes_a_block_as_it_is(path: str, content: str) -> None:
+    sandbox = go_repository()
+    await use(WriteTool(tolerant=False), sandbox, path=path, content=content)
+    assert b"func size() int {\n\treturn 2\n}\n\n" not in sandbox.files["/workspace/cache.go"]
+    assert b"return 2" not in sandbox.files["/workspace/stats.go"]

@@ -32,6 +32,18 @@ class SpliceError(Exception):
     """The block cannot be placed; the message is for the model."""
 
 
+class NotDefinedError(SpliceError):
+    """The file defines nothing of what the block defines.
+
+    Args:
+        names: of the block's outermost definitions.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"the block defines {', '.join(names)}, which the file does not")
+        self.names = tuple(names)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splice:
     text: str
@@ -76,6 +88,7 @@ def splice(path: str, before: str, block: str) -> Splice:
         block: a whole file, or some of its definitions.
 
     Raises:
+        NotDefinedError: the file defines nothing of it.
         SpliceError: it leaves out what it does not mean to remove, or fits in several places.
     """
     old, new = _read(path, before), _read(path, block)
@@ -163,8 +176,7 @@ def _with_definitions(old: _Code, new: _Code) -> Splice:
         else:
             places.append((place, _indented(body, old.lines[place.first_line - 1])))
     if not places:
-        names = ", ".join(symbol.name for symbol in new.outermost)
-        raise SpliceError(f"the block defines {names}, which the file does not")
+        raise NotDefinedError([symbol.name for symbol in new.outermost])
     return _joined(
         old, sorted(places, key=lambda pair: pair[0].first_line), _header(old, new), added
     )

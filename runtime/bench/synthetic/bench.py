@@ -97,8 +97,15 @@ class _Bench:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self._device)
         subject = self._load()
+        whole = SyntheticCheckpoint(self._options.shape).config
+        is_cut = self._checkpoint.config.num_hidden_layers < whole.num_hidden_layers
         measurement = Measurement(
-            subject, self._text, ceilings=self._ceilings, plan=plan, progress=self._progress
+            subject,
+            self._text,
+            ceilings=self._ceilings,
+            plan=plan,
+            progress=self._progress,
+            whole_config=whole if is_cut else None,
         )
         self._take(measurement.figures())
         self._notes += measurement.notes

@@ -9,9 +9,11 @@ from itertools import count
 from rnj_agent.runtime.bench.synthetic.ceilings import Ceilings
 from rnj_agent.runtime.bench.synthetic.figure import Figure, Group
 from rnj_agent.runtime.bench.synthetic.plan import SyntheticPlan
+from rnj_agent.runtime.bench.synthetic.projection import projected, whole_work
 from rnj_agent.runtime.bench.synthetic.subject import SyntheticSubject, peak_device_bytes
 from rnj_agent.runtime.bench.synthetic.text import SyntheticText
 from rnj_agent.runtime.bench.synthetic.work import Work
+from rnj_agent.runtime.config import ModelConfig
 
 Progress = Callable[[str], None]
 _GIB = 2**30
@@ -22,6 +24,10 @@ SESSION_SALT = 1
 
 class Measurement:
     """Grows notes; ``figures`` says the rest.
+
+    Args:
+        whole_config: of the model with all its layers, where the subject has fewer: what it would
+            decode is said behind each figure.
 
     Attributes:
         notes: what was left out, one sentence each.
@@ -35,6 +41,7 @@ class Measurement:
         ceilings: Ceilings,
         plan: SyntheticPlan,
         progress: Progress,
+        whole_config: ModelConfig | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._subject = subject
@@ -48,6 +55,11 @@ class Measurement:
             pass_bytes=subject.pass_bytes,
             kv_bytes_per_token=subject.kv_bytes_per_token,
             is_fp8=subject.options.quant == "fp8",
+        )
+        self._whole = (
+            whole_work(self._work, whole_config, head_bytes=subject.model.lm_head.size_bytes)
+            if whole_config is not None
+            else None
         )
 
     def figures(self) -> Iterator[Figure]:
@@ -108,7 +120,18 @@ class Measurement:
                 num_tokens = self._plan.num_decode_tokens
                 if self._fits(name, context + num_tokens, num_seqs=num_seqs):
                     self._progress(name)
-                    yield self._decode_figure(name, context, num_seqs)
+                    yield from self._decode_figures(name, context, num_seqs)
+
+    def _decode_figures(self, name: str, context: int, num_seqs: int) -> Iterator[Figure]:
+        figure = self._decode_figure(name, context, num_seqs)
+        yield figure
+        if self._whole is not None:
+            contexts = self._cached(context, num_seqs)
+            yield projected(figure, contexts, self._whole, self._ceilings)
+
+    def _cached(self, context: int, num_seqs: int) -> list[int]:
+        """Tokens of each sequence, half-way through its reply."""
+        return [context + self._plan.num_decode_tokens // 2] * num_seqs
 
     def _decode_figure(self, name: str, context: int, num_seqs: int) -> Figure:
         num_tokens = self._plan.num_decode_tokens
@@ -123,7 +146,7 @@ class Measurement:
             name=name,
             unit="tokens/s",
             values=tuple(rates),
-            limit=self._work.decode_limit([context + num_tokens // 2] * num_seqs, self._ceilings),
+            limit=self._work.decode_limit(self._cached(context, num_seqs), self._ceilings),
             detail=f"{1000 * num_seqs / statistics.median(rates):.2f} ms a pass",
         )
 
