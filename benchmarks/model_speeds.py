@@ -45,17 +45,20 @@ class ModelSpeeds:
         self._subject = load_subject(path, options=load_options(path, plan), progress=say)
         self._prompts = Prompts(self._subject.loaded.tokenizer, max_tokens=self.context)
 
-    def beside(self, rivals: Mapping[str, Contestant], *, only: Collection[str]) -> list[Bar]:
+    def beside(
+        self, rivals: Mapping[str, Contestant], *, only: Collection[str], has_bars: bool = True
+    ) -> list[Bar]:
         """The longest context first: the others are beginnings of it, and cached."""
         bars: list[Bar] = []
         if "decode" in only:
             for context in sorted(DECODE_AT_LEAST, reverse=True):
                 case = decode(context, num_tokens=NUM_DECODE_TOKENS, salt=_DECODE_SALT)
-                bars.append(self._bar(case, rivals, DECODE_AT_LEAST[context]))
+                at_least = DECODE_AT_LEAST[context] if has_bars else None
+                bars.append(self._bar(case, rivals, at_least))
         if "prefill" in only:
             for number, (num_tokens, at_least) in enumerate(PREFILL_AT_LEAST.items()):
                 case = prefill(num_tokens, salt=SALTS_PER_CASE * number)
-                bars.append(self._bar(case, rivals, at_least))
+                bars.append(self._bar(case, rivals, at_least if has_bars else None))
         return bars
 
     def batch(self) -> Bar:
@@ -72,7 +75,7 @@ class ModelSpeeds:
         case = batch(size, num_slots=8, context=128, num_tokens=24, salt=_BATCH_SALT)
         return case.measure(self._subject, self._prompts, 0)[0]
 
-    def _bar(self, case: Case, rivals: Mapping[str, Contestant], at_least: float) -> Bar:
+    def _bar(self, case: Case, rivals: Mapping[str, Contestant], at_least: float | None) -> Bar:
         """Ours against the fastest rival of each round."""
         contestants = {OURS: self._subject, **rivals}
         speeds: dict[str, list[float]] = {name: [] for name in contestants}

@@ -17,9 +17,16 @@ if not any(device.exists() for device in NVIDIA_DEVICES):
     # before Triton, which transformers imports: kernels are then interpreted, on CPU tensors
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+_LONG = ("weights", "e2e")
+"""Files of these, left to the end, would keep one worker waiting for the other."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``gpu`` where no GPU is; torch is only asked where something is."""
+    """Long tests begin first; those marked ``gpu`` are skipped where no GPU is.
+
+    Torch is only asked where something is marked.
+    """
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, _LONG)))
     marked = [item for item in items if item.get_closest_marker("gpu") is not None]
     if not marked:
         return
