@@ -22,6 +22,17 @@ def num_physical_cores() -> int:
     return max(1, min(len(cores), _cpu_quota()))
 
 
+def core_cpus() -> tuple[int, ...]:
+    """A logical processor of each core this process may run on, the fastest cores first.
+
+    Empty where the system does not tell.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    first = {_siblings(cpu): cpu for cpu in sorted(os.sched_getaffinity(0), reverse=True)}
+    return tuple(sorted(first.values(), key=lambda cpu: (-_cpu_speed(cpu), cpu)))
+
+
 def calm_worker_threads() -> None:
     """Let OpenMP's threads sleep soon at a barrier; call it before torch is imported.
 
@@ -60,6 +71,13 @@ def return_freed_memory() -> None:
 def _siblings(cpu: int) -> str:
     path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
     return _read(path) or str(cpu)
+
+
+def _cpu_speed(cpu: int) -> int:
+    """In a unit of the system's own, to compare; 0 where it does not tell."""
+    folder = Path(f"/sys/devices/system/cpu/cpu{cpu}")
+    speeds = (_read(folder / name) for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"))
+    return next((int(speed) for speed in speeds if speed and speed.isdecimal()), 0)
 
 
 def _cpu_quota() -> int:

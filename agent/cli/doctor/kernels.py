@@ -51,12 +51,14 @@ def _compiled(isa: Isa) -> Check:
 def _threads(choice: ThreadChoice) -> Check:
     """What was tried, and what the runtime decodes with for it."""
     tried = ", ".join(
-        f"{trial.num_threads}: {trial.bytes_per_s / _GIGA:.0f} GB/s" for trial in choice.trials
+        f"{trial.num_threads}{' pinned' * trial.is_pinned}: {trial.bytes_per_s / _GIGA:.0f} GB/s"
+        for trial in choice.trials
     )
+    where = "each kept on a core" if choice.is_pinned else "placed by the system"
     return Check(
         name="threads",
         status="ok",
-        detail=f"{choice.num_threads} to decode, measured on a Q4_K product ({tried})",
+        detail=f"{choice.num_threads} to decode, {where}, measured on a Q4_K product ({tried})",
     )
 
 

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* for affinity */
 #include "threads.h"
 
 #include <pthread.h>
@@ -95,12 +96,36 @@ static void forget_pool(void) {
     pool.job = NULL;
 }
 
+/* Where the pool's threads are kept: thread i on cpus[i]. Read and written by who has pool.in_use. */
+static struct {
+    int cpus[MAX_THREADS];
+    int count;
+} places;
+
+#if defined(__linux__)
+static pthread_t handles[MAX_THREADS];
+
+static int put_on(pthread_t thread, int index) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (index < places.count)
+        CPU_SET(places.cpus[index], &set);
+    else if (sched_getaffinity(0, sizeof set, &set)) /* as the caller, who is never pinned */
+        return 0;
+    return !pthread_setaffinity_np(thread, sizeof set, &set);
+}
+#endif
+
 static void start_threads(int count) {
     static int watches_forks;
     if (!watches_forks) watches_forks = !pthread_atfork(NULL, NULL, forget_pool);
     pthread_t thread;
     while (pool.num_started < count &&
            !pthread_create(&thread, NULL, pool_thread, (void *)(intptr_t)pool.num_started)) {
+#if defined(__linux__)
+        handles[pool.num_started] = thread;
+        if (pool.num_started < places.count) put_on(thread, pool.num_started);
+#endif
         pthread_detach(thread);
         pool.num_started++;
     }
@@ -147,6 +172,26 @@ void rnj_run(rnj_task task, const void *arg, int num_parts, int num_threads) {
         j.stretches[i].end = (int)((int64_t)num_parts * (i + 1) / num_threads);
     }
     run_pool(&j);
+}
+
+/* Keeps the pool's threads on one processor each, the calling one left out; count 0: wherever the
+ * system has them. Waits for a job that runs. Stores in *done whether the system allowed all. */
+RNJ_EXPORT void rnj_pin_threads(const int32_t *cpus, int count, int32_t *done) {
+    pthread_mutex_lock(&pool.in_use);
+#if defined(__linux__)
+    places.count = count < MAX_THREADS ? count : MAX_THREADS;
+    *done = 1;
+    for (int i = 0; i < places.count; i++) {
+        places.cpus[i] = cpus[i];
+        *done &= cpus[i] >= 0 && cpus[i] < CPU_SETSIZE;
+    }
+    if (!*done) places.count = 0;
+    for (int i = 0; i < pool.num_started; i++) *done &= put_on(handles[i], i);
+#else
+    (void)cpus;
+    *done = count == 0;
+#endif
+    pthread_mutex_unlock(&pool.in_use);
 }
 
 /* For tests: marks[part] is how often a part was done. */

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,9 +17,11 @@ from rnj_agent.runtime.kernels.cpu.thread_choice import (
     ThreadTrial,
     choose,
     measure_threads,
+    pin_threads,
     thread_numbers,
 )
 from rnj_agent.runtime.kernels.cpu.threads import limit_pass_threads, pass_threads
+from rnj_agent.runtime.machine import core_cpus
 from tests.runtime.kernels.cpu_isas import ISAS, kernels_or_skip
 
 
@@ -42,6 +49,58 @@ def test_fewer_threads_have_to_be_clearly_faster(
         for number, speed in gigabytes_per_s.items()
     ]
     assert choose(trials).num_threads == chosen
+
+
+@pytest.mark.parametrize(
+    ("gigabytes_per_s", "chosen"),
+    [
+        ({(4, False): 40.0, (2, False): 39.0, (4, True): 43.0}, (4, False)),
+        ({(4, False): 40.0, (2, False): 39.0, (4, True): 45.0}, (4, True)),
+        ({(4, False): 30.0, (2, False): 39.0, (4, True): 41.0}, (2, False)),
+    ],
+)
+def test_pinned_threads_have_to_be_faster_by_more(
+    gigabytes_per_s: dict[tuple[int, bool], float], chosen: tuple[int, bool]
+) -> None:
+    trials = [
+        ThreadTrial(num_threads=number, is_pinned=is_pinned, bytes_per_s=speed)
+        for (number, is_pinned), speed in gigabytes_per_s.items()
+    ]
+    choice = choose(trials)
+    assert (choice.num_threads, choice.is_pinned) == chosen
+
+
+def places() -> list[str]:
+    """Where each thread of this process may run."""
+    found: list[str] = []
+    for status in Path("/proc/self/task").glob("*/status"):
+        with contextlib.suppress(OSError):  # it has just ended
+            lines = status.read_text().splitlines()
+            found += [line.split()[1] for line in lines if line.startswith("Cpus_allowed_list:")]
+    return found
+
+
+@pytest.mark.skipif(not core_cpus(), reason="the system does not say where threads may run")
+def test_threads_are_pinned_and_let_go_and_the_calling_one_is_not() -> None:
+    kernels = kernels_or_skip("plain")
+    marks = np.zeros(8, dtype=np.uint8)
+    mark = kernels.function("rnj_mark_parts", ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+    mark(marks.ctypes.data, len(marks), 2)
+    before, allowed, cpu = places(), os.sched_getaffinity(0), core_cpus()[-1]
+    assert pin_threads(kernels, [0, cpu])
+    assert os.sched_getaffinity(0) == allowed
+    if len(allowed) > 1:
+        assert places().count(str(cpu)) == before.count(str(cpu)) + 1
+    mark(marks.ctypes.data, len(marks), 2)
+    assert pin_threads(kernels, [])
+    assert sorted(places()) == sorted(before)
+    assert marks.tolist() == [2] * 8
+
+
+def test_a_processor_that_is_not_there_is_refused() -> None:
+    kernels = kernels_or_skip("plain")
+    assert not pin_threads(kernels, [0, 10**6])
+    assert pin_threads(kernels, [])
 
 
 @pytest.fixture
