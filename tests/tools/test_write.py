@@ -144,6 +144,13 @@ async def test_a_block_under_the_wrong_name_goes_where_it_is_defined() -> None:
     assert sandbox.files["/workspace/pkg/core.py"] == CORE.replace(b"return 0", b"return 1")
 
 
+async def test_a_file_that_defines_nothing_may_be_the_wrong_one_too() -> None:
+    sandbox = go_repository()
+    content = "func size() int {\n\treturn 2\n}\n"
+    result = await use(WriteTool(), sandbox, path="stats.go", content=content)
+    assert result.content.startswith("[replaced size in cache.go:]")
+
+
 async def test_a_block_that_two_files_define_stays_refused() -> None:
     sandbox = repository()
     listed = "pkg/core.py\npkg/other.py\npkg/third.py"

@@ -93,7 +93,7 @@ def splice(path: str, before: str, block: str) -> Splice:
     """
     old, new = _read(path, before), _read(path, block)
     if not old.outermost or not new.outermost:
-        return _whole_if_similar(before, block)
+        return _whole_if_similar(before, block, new)
     if _is_whole(old, new) and not _differs_inside_only(old, new):
         return Splice(text=_ended(block), replaced=())
     return _with_definitions(old, new)
@@ -152,12 +152,14 @@ def _missing(old: _Code, new: _Code, symbol: Symbol) -> set[str]:
     return theirs - mine
 
 
-def _whole_if_similar(before: str, block: str) -> Splice:
+def _whole_if_similar(before: str, block: str, new: _Code) -> Splice:
     wanted = [line.strip() for line in before.splitlines() if line.strip()]
     kept = {line.strip() for line in block.splitlines()}
     if has_elision(block.splitlines()) or (
         sum(line in kept for line in wanted) < _SIMILAR_SHARE * len(wanted)
     ):
+        if new.outermost:
+            raise NotDefinedError([symbol.name for symbol in new.outermost])
         raise SpliceError("the block is not the whole file, and it is not clear what it replaces")
     return Splice(text=_ended(block), replaced=())
 
