@@ -22,8 +22,9 @@ MAX_WORDS_LINES = 12
 """Before a call that must come: a model that does not come to its point is brought to it. Lines and
 not characters: where each character counts, no mask is like the last, and each takes milliseconds.
 """
-_WORD = r"([^`{\n]|`[^`{\n])"
-"""Single backticks quote a name, two begin a fence; a brace begins a call without its tag."""
+_WORD = r"([^`{<\n]|`[^`{<\n]|<+[^a-zA-Z\/!?`{<\n])"
+"""Single backticks quote a name, two begin a fence; a brace begins a call without its tag. Any
+other tag begins XML of the model's invention, which has no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

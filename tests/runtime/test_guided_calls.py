@@ -159,8 +159,32 @@ def test_a_demanded_call_may_have_words_before_it(
     for text in (LOOK, f"I look at `a.py`, a < b.\n\n{LOOK}"):
         assert is_allowed(compiler, tokenizer, spec, text), text
     json_in_a_fence = LOOK.replace("<tool_call>", "```json").replace("</tool_call>", "```")
-    for text in ("", "Words.", json_in_a_fence, '{"name": "bash"', f"{LOOK} more", LOOK + LOOK):
+    tags = ("<tools>", "</tools>", "I do <function=bash>", "<?xml")
+    for text in (
+        "",
+        "Words.",
+        json_in_a_fence,
+        *tags,
+        '{"name": "bash"',
+        f"{LOOK} more",
+        LOOK + LOOK,
+    ):
         assert not is_allowed(compiler, tokenizer, spec, text), text
+
+
+def test_where_another_tag_would_begin_a_demanded_call_begins(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    spec = ToolCalls(tools=[BASH], choice="required", parallel=False, with_words=True)
+    for text in ("I see a<b.", "x << 3 <= 4", "A list<"):
+        matcher = compiler.compile(spec).matcher()
+        written = ""
+        for token_id in tokenizer.encode(text):
+            if not matcher.mask()[token_id]:
+                break
+            matcher.consume(token_id)
+            written += tokenizer.decode([token_id])
+        assert written == text.replace("a<b.", "a<"), text
 
 
 def test_the_first_fence_of_a_demanded_block_is_bash(
