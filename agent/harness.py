@@ -80,3 +80,18 @@ def settled_model(settings: ModelSettings, model: str, *, profile: str = "") -> 
         "max_tokens": chosen.max_reply_tokens,
     }
     return settings.model_copy(update=said | told)
+
+
+def settled_config(config: Config, model: str) -> Config:
+    """With what the person left open about how replies are drawn, also of further attempts.
+
+    Raises:
+        ConfigError: as from ``harness_for``.
+    """
+    again = harness_for(config, model).retry_temperature
+    return config.model_copy(
+        update={
+            "model": settled_model(config.model, model, profile=config.harness.profile),
+            "harness": config.harness.model_copy(update={"retry_temperature": again}),
+        }
+    )

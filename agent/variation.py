@@ -8,15 +8,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from rnj_agent.agent.config import Config
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.messages import Message
 from rnj_agent.agent.model import Chunk, Model, ModelInfo, ModelRequest
-
-VARIED_TEMPERATURE: Final = 0.8
-"""Of all attempts but the first, where the configuration asks for greedy decoding: a second greedy
-attempt would only repeat the first."""
 
 
 def seed_of(config: Config, task: str, attempt: int) -> int | None:
@@ -29,8 +26,19 @@ def seed_of(config: Config, task: str, attempt: int) -> int | None:
 
 
 def temperature_of(config: Config, attempt: int) -> float:
+    """As configured; of further attempts as of fresh starts, where that would be greedy.
+
+    A second greedy attempt would only repeat the first.
+
+    Args:
+        config: settled for its model (``harness.settled_config``).
+        attempt: from 1.
+    """
     configured = config.model.temperature or 0.0
-    return VARIED_TEMPERATURE if attempt > 1 and configured == 0 else configured
+    if attempt == 1 or configured > 0:
+        return configured
+    again = config.harness.retry_temperature
+    return Harness().retry_temperature if again is None else again
 
 
 def varied(config: Config, task: str, attempt: int) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rnj_agent.agent.config import Config
-from rnj_agent.agent.harness import settled_model
+from rnj_agent.agent.harness import settled_config
 from rnj_agent.agent.profiles import profile_for
 from rnj_agent.agent.swebench.attempt_spec import AttemptSpec, ImageSettings
 from rnj_agent.agent.swebench.instance import Instance
@@ -45,19 +45,12 @@ class RunRequest:
         Raises:
             ConfigError: there is no profile of the name that the configuration gives.
         """
-        config = self.config
-        profile = config.harness.profile
-        said = profile_for(model, name=profile).swebench.model_dump(exclude_none=True)
+        config = settled_config(self.config, model)
+        profile = profile_for(model, name=config.harness.profile)
+        said = profile.swebench.model_dump(exclude_none=True)
         limits = {name: value for name, value in said.items() if name in self.open_limits}
-        return replace(
-            self,
-            config=config.model_copy(
-                update={
-                    "model": settled_model(config.model, model, profile=profile),
-                    "limits": config.limits.model_copy(update=limits),
-                }
-            ),
-        )
+        limited = config.limits.model_copy(update=limits)
+        return replace(self, config=config.model_copy(update={"limits": limited}))
 
     def spec(self, run_id: str, instance: Instance, attempt: int) -> AttemptSpec:
         return AttemptSpec(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rnj_agent.agent.config import Config, ModelSettings
+from rnj_agent.agent.harness import Harness, settled_config
 from rnj_agent.agent.messages import UserMessage
 from rnj_agent.agent.model import ModelRequest
 from rnj_agent.agent.scripted_model import ScriptedModel
-from rnj_agent.agent.variation import VARIED_TEMPERATURE, VariedModel, varied
+from rnj_agent.agent.variation import VariedModel, varied
 
 _REQUEST = ModelRequest(messages=[UserMessage(content="x")], tools=[], max_tokens=8)
 
@@ -19,9 +20,15 @@ def test_the_first_attempt_is_as_configured() -> None:
 def test_the_others_differ_in_seed_and_are_not_greedy() -> None:
     attempts = [varied(Config(), "task", number).model for number in range(2, 17)]
     assert len({settings.seed for settings in attempts}) == 15
-    assert {settings.temperature for settings in attempts} == {VARIED_TEMPERATURE}
+    assert {settings.temperature for settings in attempts} == {Harness().retry_temperature}
     assert varied(Config(), "task", 2) == varied(Config(), "task", 2)
     assert varied(Config(), "task", 2).model.seed != varied(Config(), "other", 2).model.seed
+
+
+def test_the_others_are_no_hotter_than_the_models_profile_says() -> None:
+    config = settled_config(Config(), "rnj-1-instruct")
+    assert varied(config, "task", 1).model.temperature == 0.0
+    assert varied(config, "task", 2).model.temperature == 0.6
 
 
 def test_a_configured_temperature_stays() -> None:

@@ -23,11 +23,12 @@ from rnj_agent.agent.fix.report import FixReport, render_report
 from rnj_agent.agent.fix.repository import take_snapshot
 from rnj_agent.agent.fix.request import FixRequest
 from rnj_agent.agent.fix.verification import TestCommand
+from rnj_agent.agent.harness import Harness
 from rnj_agent.agent.messages import AssistantMessage
 from rnj_agent.agent.model import ModelRequest
 from rnj_agent.agent.scripted_model import ScriptedModel, ScriptedTurn, says
 from rnj_agent.agent.session import read_events, sessions_dir
-from rnj_agent.agent.variation import VARIED_TEMPERATURE, seed_of
+from rnj_agent.agent.variation import seed_of
 from rnj_agent.sandbox.backend import BackendSandbox
 from rnj_agent.sandbox.base import Sandbox, SandboxLimits
 from rnj_agent.sandbox.bubblewrap import BubblewrapBackend
@@ -158,8 +159,8 @@ async def test_a_verified_attempt_ends_the_others(make_repo: MakeRepo) -> None:
     assert "It fails now" in model.requests[0].messages[1].content
     assert sorted(request.temperature or 0.0 for request in first.values()) == [
         0.0,
-        VARIED_TEMPERATURE,
-        VARIED_TEMPERATURE,
+        Harness().retry_temperature,
+        Harness().retry_temperature,
     ]
 
     shown = _events(output)

@@ -30,7 +30,7 @@ from rnj_agent.agent.fix.report import FixReport
 from rnj_agent.agent.fix.repository import Snapshot
 from rnj_agent.agent.fix.request import FixRequest
 from rnj_agent.agent.fix.workspace import FixWorkspace
-from rnj_agent.agent.harness import settled_model
+from rnj_agent.agent.harness import settled_config
 from rnj_agent.agent.model import Model
 from rnj_agent.agent.session import new_session_id
 from rnj_agent.agent.variation import VariedModel, varied
@@ -99,9 +99,7 @@ class FixAttempts:
         AttemptRenderer(chosen, self.displays)(Notice(level="info", text=text))
 
     def _attempts(self, model: Model, briefing: Briefing, session_id: str) -> list[Attempt]:
-        profile = self.config.harness.profile
-        settings = settled_model(self.config.model, model.info.name, profile=profile)
-        settled = self.config.model_copy(update={"model": settings})
+        settled = settled_config(self.config, model.info.name)
         return [
             self._attempt(number, settled, model, briefing, session_id)
             for number in range(1, self.config.fix.attempts + 1)

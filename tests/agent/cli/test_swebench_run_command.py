@@ -168,7 +168,7 @@ async def test_attempts_are_checked_and_one_is_chosen(rows: Path, tmp_path: Path
         ended = await run(rows, tmp_path, server, *more)
         assert ended.code == 0, ended.err
         temperatures = [body["temperature"] for body in server.bodies("/v1/chat/completions")]
-        assert temperatures == [0.0, 0.0, 0.8, 0.8, 0.8, 0.8]
+        assert temperatures == [0.0, 0.0, 0.7, 0.7, 0.7, 0.7]
         seeds = [body.get("seed") for body in server.bodies("/v1/chat/completions")]
         assert seeds[0] is None
         assert len(set(seeds)) == 3
