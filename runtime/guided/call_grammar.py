@@ -19,9 +19,10 @@ from rnj_agent.runtime.guided.spec import ToolCalls
 from rnj_agent.runtime.tool_calls import CLOSE, OPEN
 
 MAX_WORDS_LINES = 12
-"""Before a call that must come: a model that does not come to its point is brought to it. Lines and
-not characters: where each character counts, no mask is like the last, and each takes milliseconds.
-"""
+"""Before a call that must come: a model that does not come to its point is brought to it. A line
+that does not end is the matcher's to notice (``MAX_WORDS_TOKENS``)."""
+MAX_WORDS_TOKENS = 512
+FENCE = "```"
 _WORD = r"([^`{<\n]|`[^`{<\n]|<+[^a-zA-Z\/!?`{<\n])"
 """Single backticks quote a name, two begin a fence; a brace begins a call without its tag. Any
 other tag begins XML of the model's invention, which has no end."""
@@ -56,14 +57,17 @@ def calls_grammar(forms: Sequence[CallForm], spec: ToolCalls) -> dict[str, Any]:
     return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}, *schemas]}
 
 
-def block_grammar() -> dict[str, Any]:
+def block_grammar(*, with_words: bool = True) -> dict[str, Any]:
     """A reply in which the first line that is a fence opens a bash block.
 
     Its end is the reader's to find: a here-document may hold fences of its own.
+
+    Args:
+        with_words: before it; without: it comes on the next line.
     """
     rules = [
-        'start: fence "bash\\n" TEXT',
-        rf'fence[lazy]: /([^\n]*\n){{0,{MAX_WORDS_LINES}}}/ "```"',
+        'start: fence "bash\\n" TEXT' if with_words else f'start: "\\n{FENCE}bash\\n" TEXT',
+        rf'fence[lazy]: /([^\n]*\n){{0,{MAX_WORDS_LINES}}}/ "{FENCE}"',
         r"TEXT: /(.|\n)*/",
     ]
     return {"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}]}

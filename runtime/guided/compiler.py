@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any, assert_never
 
@@ -17,12 +18,14 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from rnj_agent.runtime.errors import RequestError
 from rnj_agent.runtime.guided.call_grammar import (
+    FENCE,
+    MAX_WORDS_TOKENS,
     CallForm,
     block_grammar,
     calls_grammar,
     schema_grammar,
 )
-from rnj_agent.runtime.guided.matcher import CompiledGrammar
+from rnj_agent.runtime.guided.matcher import CompiledGrammar, WordsBound
 from rnj_agent.runtime.guided.schema import (
     SchemaError,
     arguments_schema,
@@ -40,6 +43,7 @@ from rnj_agent.runtime.guided.spec import (
 from rnj_agent.runtime.guided.tools import Tool, callable_tools
 from rnj_agent.runtime.guided.vocabulary import build_vocabulary
 from rnj_agent.runtime.tokenizer import Tokenizer
+from rnj_agent.runtime.tool_calls import OPEN
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +99,25 @@ class GrammarCompiler:
             if kept := self._kept.get(key):
                 self._kept.move_to_end(key)
                 return kept
-        grammar = CompiledGrammar(self._compile(spec), self._tokenizer, self._vocab_size)
+        grammar = CompiledGrammar(
+            self._compile(spec), self._tokenizer, self._vocab_size, bound=self._bound(spec)
+        )
         with self._lock:
             self._kept[key] = grammar
             while len(self._kept) > NUM_KEPT_GRAMMARS:
                 self._kept.popitem(last=False)
         return grammar
+
+    def _bound(self, spec: GuidedSpec) -> WordsBound | None:
+        """Of words before a call or a block that must come."""
+        match spec:
+            case ToolCalls(with_words=True):
+                opening, then = OPEN, self._compile_calls(replace(spec, with_words=False))
+            case BashBlock():
+                opening, then = FENCE, self._matcher(block_grammar(with_words=False))
+            case _:
+                return None
+        return WordsBound(max_tokens=MAX_WORDS_TOKENS, opening=opening.encode(), then=then)
 
     def _compile(self, spec: GuidedSpec) -> LLMatcher:
         match spec:

@@ -11,6 +11,7 @@ import torch
 from jsonschema import Draft202012Validator
 
 from rnj_agent.runtime.errors import EngineError, RequestError
+from rnj_agent.runtime.guided.call_grammar import MAX_WORDS_TOKENS
 from rnj_agent.runtime.guided.compiler import GrammarCompiler
 from rnj_agent.runtime.guided.spec import (
     BashBlock,
@@ -195,6 +196,52 @@ def test_the_first_fence_of_a_demanded_block_is_bash(
         assert is_allowed(compiler, tokenizer, BashBlock(), text), text
     for text in ("", "THOUGHT: done.", "```python\nx\n```", f"```sh\nls\n```\n{block}"):
         assert not is_allowed(compiler, tokenizer, BashBlock(), text), text
+
+
+@pytest.mark.parametrize(
+    ("spec", "next_text"),
+    [
+        (BashBlock(), "\n```bash\n"),
+        (
+            ToolCalls(tools=[BASH], choice="required", parallel=False, with_words=True),
+            "<tool_call>",
+        ),
+    ],
+)
+def test_a_line_that_does_not_end_is_ended(
+    compiler: GrammarCompiler, tokenizer: Tokenizer, spec: GuidedSpec, next_text: str
+) -> None:
+    matcher = compiler.compile(spec).matcher()
+    token_ids = tokenizer.encode("and so on " * 300)
+    for token_id in token_ids[:MAX_WORDS_TOKENS]:
+        assert matcher.mask()[token_id]
+        matcher.consume(token_id)
+    masks = matcher.packed_masks(token_ids[:4])
+    assert len(masks) == 1
+    forced = ""
+    while ids := matcher.forced_ids():
+        for token_id in ids:
+            matcher.consume(token_id)
+        forced += tokenizer.decode(ids)
+    assert forced == next_text
+
+
+def test_drafts_end_where_the_words_may(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
+    matcher = compiler.compile(BashBlock()).matcher()
+    token_ids = tokenizer.encode("and so on " * 300)
+    assert len(matcher.packed_masks(token_ids[:4])) == 5
+    for token_id in token_ids[: MAX_WORDS_TOKENS - 2]:
+        matcher.consume(token_id)
+    assert len(matcher.packed_masks(token_ids[:4])) == 1
+
+
+def test_a_call_that_came_in_time_may_be_long(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    spec = ToolCalls(tools=[BASH], choice="required", parallel=False, with_words=True)
+    command = "echo " + "word " * 2 * MAX_WORDS_TOKENS
+    call = LOOK.replace(json.loads(LOOK.split("\n")[1])["arguments"]["command"], command)
+    assert is_allowed(compiler, tokenizer, spec, f"I look.\n{call}")
 
 
 def test_words_that_do_not_end_are_ended(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:
