@@ -1,7 +1,7 @@
 """Measure whole servers through HTTP: ours, and those of several builds of llama.cpp.
 
     python benchmarks/http_beside_llama_cpp.py --rival PYTHON [--rival PYTHON ...]
-        [--model qwen2.5-coder-1.5b] [--rounds 3]
+        [--model qwen2.5-coder-1.5b] [--rounds 3] [--only one four]
 
 PYTHON has xllamacpp, or llama-cpp-python with its server ([server]). Ours runs as it is served by
 default and once more without speculation, which no rival has. All are loaded at once and asked in
@@ -21,6 +21,7 @@ from itertools import count
 from bars import Bar, report, say
 
 DECODE_AT_LEAST = {128: 1.6, 4096: 2.0}
+CLIENTS = ("one", "four")
 NUM_TOKENS = 64
 SHARED_PREFIX = 3000
 NUM_CLIENTS = 4
@@ -35,6 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--rival", action="append", default=[], metavar="PYTHON")
     parser.add_argument("--model", default="qwen2.5-coder-1.5b", help="a name or a path of a GGUF")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=CLIENTS, default=CLIENTS, help="clients")
     return parser.parse_args()
 
 
@@ -63,7 +65,8 @@ def measure(args: argparse.Namespace) -> list[Bar]:
                     say(f"{name}, round {number + 1}, {server.name}: {speeds[server.name][-1]:.2f}")
             bars.extend(_bars(name, speeds, at_least))
 
-        for context, at_least in sorted(DECODE_AT_LEAST.items(), reverse=True):
+        contexts = DECODE_AT_LEAST if "one" in args.only else {}
+        for context, at_least in sorted(contexts.items(), reverse=True):
             prompt = texts.prompt(context, salt=next(salts))
 
             def decode(server: HttpServer, prompt: str = prompt) -> float:
@@ -76,9 +79,9 @@ def measure(args: argparse.Namespace) -> list[Bar]:
             prompts = [f"{prefix}\n\n# client {i}\n" for i in range(NUM_CLIENTS)]
             return at_once(server, prompts, NUM_TOKENS)
 
-        case(
-            f"{NUM_CLIENTS} clients, one {SHARED_PREFIX}-token prefix, tok/s in all", None, clients
-        )
+        if "four" in args.only:
+            name = f"{NUM_CLIENTS} clients, one {SHARED_PREFIX}-token prefix, tok/s in all"
+            case(name, None, clients)
     return bars
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnj_agent.runtime.bench.synthetic.plan import SyntheticPlan
 
 SHAPES: Final = ("rnj-1", "rnj-1-tiny")
-QUANTS: Final = ("bf16", "fp8")
+QUANTS: Final = ("bf16", "fp8", "int8", "int4")
 KV_DTYPES: Final = ("auto", "bf16", "fp8", "int8")
 """As in the runtime, whose import would make ``--help`` slow; a test compares them."""
 SYNTHETIC_GROUPS: Final = ("load", "prefill", "ttft", "decode", "speculation", "memory")
@@ -73,10 +73,10 @@ def bench_options(request: SyntheticRequest) -> BenchOptions:
     device = request.device or default_device()
     is_gpu = device.startswith("cuda")
     quant = request.quant or ("fp8" if is_gpu else "bf16")
-    plan = _plan(request)
+    plan = _plan(request, is_gpu=is_gpu)
     subject: Any = SubjectOptions(
         device=device,
-        quant="fp8" if quant == "fp8" else "none",
+        quant="none" if quant == "bf16" else quant,
         kv_dtype=request.kv_dtype,  # pyright: ignore[reportArgumentType] - click has checked it
         max_num_seqs=max(plan.batch_sizes),
     )
@@ -89,13 +89,13 @@ def bench_options(request: SyntheticRequest) -> BenchOptions:
     )
 
 
-def _plan(request: SyntheticRequest) -> SyntheticPlan:
+def _plan(request: SyntheticRequest, *, is_gpu: bool) -> SyntheticPlan:
     from rnj_agent.runtime.bench.synthetic.figure import GROUPS
-    from rnj_agent.runtime.bench.synthetic.plan import QUICK, TINY, SyntheticPlan
+    from rnj_agent.runtime.bench.synthetic.plan import CPU, CPU_QUICK, QUICK, TINY, SyntheticPlan
 
-    plan = SyntheticPlan()
+    plan, quick = (SyntheticPlan(), QUICK) if is_gpu else (CPU, CPU_QUICK)
     if request.shape == "rnj-1-tiny":
         plan = TINY
     elif request.quick:
-        plan = QUICK
+        plan = quick
     return replace(plan, only=frozenset(set(GROUPS).intersection(request.only or GROUPS)))

@@ -36,6 +36,25 @@ QUICK = SyntheticPlan(
     num_edit_tokens=512,
     num_runs=2,
 )
+CPU = SyntheticPlan(
+    prefill_tokens=(512, 2048),
+    prefix_tokens=2048,
+    decode_contexts=(128, 1024, 4096),
+    batch_sizes=(1, 4, 8),
+    edit_prompt_tokens=1024,
+    num_edit_tokens=256,
+)
+"""A processor reads a tenth as fast as a card, and multiplies a thousandth."""
+CPU_QUICK = SyntheticPlan(
+    prefill_tokens=(512,),
+    prefix_tokens=1024,
+    decode_contexts=(1024,),
+    batch_sizes=(1, 8),
+    num_decode_tokens=32,
+    edit_prompt_tokens=512,
+    num_edit_tokens=128,
+    num_runs=2,
+)
 TINY = SyntheticPlan(
     prefill_tokens=(64, 256),
     prefix_tokens=256,
