@@ -76,7 +76,7 @@ def bench_options(request: SyntheticRequest) -> BenchOptions:
     plan = _plan(request, is_gpu=is_gpu)
     subject: Any = SubjectOptions(
         device=device,
-        quant="none" if quant == "bf16" else quant,
+        quant="none" if quant == "bf16" else quant,  # pyright: ignore[reportArgumentType] - likewise
         kv_dtype=request.kv_dtype,  # pyright: ignore[reportArgumentType] - click has checked it
         max_num_seqs=max(plan.batch_sizes),
     )
