@@ -23,7 +23,7 @@ from rnj_agent.tools.edit_match import Edited
 from rnj_agent.tools.edit_place import edit_text
 from rnj_agent.tools.file_text import FileText
 from rnj_agent.tools.hunks import read_hunks
-from rnj_agent.tools.syntax.languages import suffix_of
+from rnj_agent.tools.syntax.languages import language_of, suffix_of
 from rnj_agent.tools.syntax.splice import NotDefinedError, Splice, SpliceError, splice
 from rnj_agent.tools.syntax.symbols import definitions
 
@@ -130,10 +130,14 @@ async def _resolved(asked: WriteArguments, sandbox: Sandbox) -> str:
     if "/" in path:
         return path
     listed = await _listed(sandbox)
+    suffix = suffix_of(asked.language)
     if path:
         same_name = [each for each in listed if posixpath.basename(each) == path]
-        return same_name[0] if len(same_name) == 1 and path not in listed else path
-    suffix = suffix_of(asked.language)
+        if len(same_name) == 1 and path not in listed:
+            return same_name[0]
+        # "self.width" above a block of Rust is no file
+        if path in listed or not suffix or language_of(path):
+            return path
     names = {symbol.name for symbol in definitions(f"block{suffix}", asked.content.encode())}
     shared = await _shared(names, listed, suffix, sandbox)
     most = max(shared.values(), default=0)

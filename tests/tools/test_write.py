@@ -39,6 +39,15 @@ async def test_the_file_is_found(path: str) -> None:
     assert b"return -x" in sandbox.files["/workspace/pkg/core.py"]
 
 
+async def test_what_looks_like_a_files_name_may_be_code() -> None:
+    sandbox = repository()
+    block = "def g(x):\n    return 1\n"
+    await use(WriteTool(), sandbox, path="self.width", content=block, language="python")
+    assert sandbox.files["/workspace/pkg/core.py"] == CORE.replace(b"return 0", b"return 1")
+    await use(WriteTool(), sandbox, path="new.cfg", content="x = 1\n", language="ini")
+    assert "/workspace/new.cfg" in sandbox.files
+
+
 async def test_a_block_that_fits_nowhere_asks_for_its_file() -> None:
     block = "def unheard_of():\n    return 1\n"
     result = await use(WriteTool(), repository(), content=block, language="python")
